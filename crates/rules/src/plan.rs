@@ -285,11 +285,14 @@ pub fn plan(before: &World, changes: &[Change], facts: &Facts, now: Timestamp) -
     change::finish(&mut after, changes);
     let targets = target::targets(before, &mut after, !facts.builds_without_programs);
     let without_image = targets.iter().filter(|target| target.refused.is_some()).map(|target| target.pool.as_str());
-    let order = order::forward(&after, &without_image.collect(), now);
+    let without_image = without_image.collect();
+    let order = order::forward(&after, &without_image, now);
+    let meanwhile = order::meanwhile(before, &after, (&order, &without_image), now);
     let pools = nodes::pools(&after, &targets, &order, now);
     let (mut findings, mut unknown) = preflight::findings(&after, &targets, &pools, facts);
     findings.extend(generated.findings);
     findings.extend(preflight::without_pool(before, &after));
+    findings.extend(preflight::meanwhile(before, meanwhile));
     findings.extend(releases().flat_map(|release| release::findings(before, release)));
     findings.sort_by_key(|finding| (!finding.inhibits(), finding.code));
     unknown.extend(preflight::missing_configs(before));

@@ -57,6 +57,8 @@ pub enum Code {
     Paused,
     /// Nodes do not get where they should without somebody doing something.
     Stays,
+    /// Nodes may be told of what was wanted before, too.
+    Meanwhile,
     /// Pods are lost: nobody starts them elsewhere.
     PodsLost,
 }
@@ -72,7 +74,7 @@ enum Counts {
 
 impl Code {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Render,
         Self::ImageConflict,
         Self::StreamGone,
@@ -97,6 +99,7 @@ impl Code {
         Self::ImageOverridden,
         Self::Paused,
         Self::Stays,
+        Self::Meanwhile,
         Self::PodsLost,
     ];
 
@@ -127,6 +130,7 @@ impl Code {
             Self::ImageOverridden => ("R-PLAN-IMAGE-OVERRIDDEN", Notice),
             Self::Paused => ("R-PLAN-PAUSED", Notice),
             Self::Stays => ("R-PLAN-STAYS", Notice),
+            Self::Meanwhile => ("R-PLAN-MEANWHILE", Notice),
             Self::PodsLost => ("R-PLAN-PODS-LOST", Notice),
         }
     }
@@ -169,6 +173,7 @@ impl Code {
             Self::ImageOverridden => "a MachineConfig brings the OS image, so the pool follows no stream",
             Self::Paused => "the pool is paused",
             Self::Stays => "nodes stay behind until somebody does something",
+            Self::Meanwhile => "nodes may be told of what was wanted before, too, until the change takes effect",
             Self::PodsLost => "pods that no controller owns are gone after a drain",
         }
     }

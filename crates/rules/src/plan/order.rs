@@ -12,6 +12,9 @@
 //! R-FORWARD-6 A node that is on its way to what its pool wanted before arrives there first; until then it counts as down. Then it
 //! starts as the others do. Of several, which one arrives first decides who starts next: that is not known (R-PREFLIGHT-10), and the
 //! waves are those of all arriving together.
+//! R-FORWARD-7 Until a change takes effect, pools go on towards what was wanted before. A node that starts then, and that the change sends
+//! elsewhere or lets wait, may be told of both. What a change waits for is not known to the second, so all of them are named
+//! (R-PREFLIGHT-11).
 
 use super::{
     Started,
@@ -21,7 +24,7 @@ use crate::{
     build::{identity::build_of, limits::of_pool},
     rollout::{Adopt, Held, RolloutPlan, Start},
     view::{NodeView, PoolView, TargetImage},
-    world::World,
+    world::{Views, World},
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, NodeCondition, NodeStatus};
@@ -74,6 +77,40 @@ pub(super) fn forward(world: &World, without_image: &BTreeSet<&str>, now: Timest
         }
     }
     order
+}
+
+/// The nodes that may still be told of what was wanted before, each with its pool then (R-FORWARD-7).
+pub(super) fn meanwhile(
+    before: &World,
+    after: &World,
+    (order, without_image): (&Order, &BTreeSet<&str>),
+    now: Timestamp,
+) -> Vec<Started> {
+    let (was, is) = (before.views(), after.views());
+    let lags = |pool: &PoolView<'_>| {
+        pool.target.is_some() && was.nodes_of(pool.name).into_iter().any(|node| !node.is_told(pool.aim()))
+    };
+    if !was.pools.iter().any(lags) {
+        return Vec::new();
+    }
+    let (wanted_before, wanted_after) = (wanted(&was), wanted(&is));
+    let moved = |start: &Started| {
+        let node = start.node.as_str();
+        !order.wave_of.contains_key(node) || wanted_before.get(node) != wanted_after.get(node)
+    };
+    forward(before, without_image, now).waves.into_iter().flatten().filter(moved).collect()
+}
+
+/// The configuration, and in image mode the image, that the pool of each node wants.
+fn wanted<'v>(views: &'v Views<'_>) -> BTreeMap<&'v str, (Option<&'v str>, Option<&'v str>)> {
+    let of_pool = |pool: &'v PoolView<'_>| {
+        let image = match pool.aim().image {
+            TargetImage::Built(image) => Some(image),
+            TargetImage::OfConfig | TargetImage::Missing => None,
+        };
+        views.nodes_of(pool.name).into_iter().map(move |node| (node.name, (pool.target, image)))
+    };
+    views.pools.iter().flat_map(of_pool).collect()
 }
 
 /// Gives pools the images that are built for them (R-FORWARD-4).

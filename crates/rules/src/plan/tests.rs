@@ -265,7 +265,8 @@ fn nodes_that_are_down_or_failed_stay_behind_and_those_on_their_way_arrive() {
     let plan = planned(&world, &[motd("x")]);
     // The one that is down uses up what may be down.
     assert_eq!(order(&plan), "d");
-    assert_eq!(codes(&plan), ["R-PLAN-STAYS"; 2]);
+    // The other one may be told of what its pool wants before the change takes effect.
+    assert_eq!(codes(&plan), ["R-PLAN-STAYS", "R-PLAN-STAYS", "R-PLAN-MEANWHILE"]);
     let d = plan.acting().find(|node| node.node == "d").unwrap();
     assert_eq!((d.first.as_deref(), d.effect.is_err()), (Some("elsewhere"), true), "{d:?}");
     assert!(text(&plan).contains("\n  first reach what they were told before: d\n"), "{}", text(&plan));
@@ -535,6 +536,23 @@ fn nodes_on_their_way_to_what_was_wanted_before_arrive_there_and_then_start() {
         plan.unknown.iter().filter(|text| text.starts_with("in which order")).cloned().collect()
     };
     assert_eq!(of_order(&plan), [""; 0], "one arrives before the others start");
+    let meanwhile = |changes: &[Change]| -> Vec<(Option<String>, Vec<String>)> {
+        let findings = planned(&world, changes).findings.into_iter().filter(|found| found.code == Code::Meanwhile);
+        findings.map(|found| (found.pool, found.evidence)).collect()
+    };
+    // The other nodes, which were not told of the target yet, may be before the change takes effect.
+    let of_workers = (Some("worker".to_owned()), vec!["b".to_owned(), "c".to_owned()]);
+    let of_infra = (Some("infra".to_owned()), vec!["d".to_owned()]);
+    assert_eq!(meanwhile(&[motd("y")]), [of_infra, of_workers.clone()]);
+    assert_eq!(meanwhile(&[]), [], "nothing is wanted but that");
+    let paused = json!({"apiVersion": format!("{MACHINE_CONFIG_GROUP}/v1"), "kind": "MachineConfigPool",
+        "metadata": {"name": "worker"}, "spec": {"paused": true}});
+    assert_eq!(meanwhile(&[Change::Apply(paused)]), [of_workers]);
+    let said = text(&plan);
+    let wanted = format!(
+        "note: pool worker: 2 nodes may be told of {target} before the change takes effect: if they are, they do what that asks as well, and others wait for it [R-PLAN-MEANWHILE]\n  in b\n  in c\n  to do: to have each node go once, make the change when the pool is updated, or run `weir pause worker` before it and `weir resume worker` after it\n"
+    );
+    assert!(said.contains(&wanted), "{said}");
     send(&mut world, "b");
     let wanted =
         "in which order the nodes of pool worker start: a, b are on their way, and which of them arrives first decides";

@@ -9,10 +9,13 @@
 //! told something else it is repaired, as the plan assumes (R-FORWARD-2). A budget that allows nothing is changed once the drains that it
 //! blocks, which the plan names, have begun.
 
+mod compare;
+
+use self::compare::{Happened, compare, is_blocked, told, unforeseen};
 use super::{
     LOOK, Life,
     cluster::Cluster,
-    judge::{Doings, is, said as said_by},
+    judge::Doings,
     prepared::{Distribution, Prepared},
     script::Intent,
     stage::Stage,
@@ -22,8 +25,7 @@ use super::{
 };
 use crate::{
     Chance,
-    history::{Change as Seen, History},
-    story::judge::annotation,
+    history::History,
     write::{merge, place, resource},
 };
 use anyhow::{Context as _, Result};
@@ -35,7 +37,6 @@ use kube::{
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
     ops::Range,
     time::Duration,
 };
@@ -51,7 +52,7 @@ use weir_controllers::{stream::observe, templates};
 use weir_distro::{Profile, StreamsRule};
 use weir_fleet::faults::Kind;
 use weir_rules::{
-    plan::{self, Change, Facts, NodePlan, Payload, Plan, Turn, change::Reference},
+    plan::{self, Change, Facts, Payload, Plan, Turn, change::Reference},
     world::{Object, World as Objects, generated::ReleaseTemplates},
 };
 
@@ -506,138 +507,6 @@ fn said(changes: &[Change]) -> String {
     each.collect::<Vec<_>>().join(" and ")
 }
 
-/// What happened to a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Done {
-    told: usize,
-    boots: usize,
-    cordoned: bool,
-}
-
-/// What happened to each node, and in which order they were told another configuration.
-#[derive(Debug, Default)]
-struct Happened {
-    nodes: BTreeMap<String, Done>,
-    order: Vec<String>,
-    /// Nodes that were cordoned already.
-    cordoned: BTreeSet<String>,
-    /// Nodes that had failed already.
-    failed: BTreeSet<String>,
-}
-
-impl Happened {
-    fn of(mut last: BTreeMap<String, Value>, changes: &[Seen]) -> Self {
-        let mut found = Self::default();
-        for (name, node) in &last {
-            found.nodes.insert(name.clone(), Done::default());
-            if node["spec"]["unschedulable"] == true {
-                found.cordoned.insert(name.clone());
-            }
-            if annotation(node, "state") == Some("Degraded") {
-                found.failed.insert(name.clone());
-            }
-        }
-        for (name, now) in changes.iter().filter_map(|change| match (change.key.0, &change.after) {
-            ("Node", Some(now)) => Some((&change.key.1, now)),
-            _ => None,
-        }) {
-            let done = found.nodes.entry(name.clone()).or_default();
-            done.cordoned |= now["spec"]["unschedulable"] == true;
-            if let Some(before) = last.insert(name.clone(), now.clone()) {
-                let boot = |node: &Value| node["status"]["nodeInfo"]["bootID"].clone();
-                done.boots += usize::from(boot(&before) != boot(now));
-                if told(&before) != told(now) {
-                    done.told += 1;
-                    found.order.push(name.clone());
-                }
-            }
-        }
-        found
-    }
-}
-
-/// The configuration and the image that a node was told.
-fn told(node: &Value) -> [&str; 2] {
-    ["desiredConfig", "desiredImage"].map(|key| annotation(node, key).unwrap_or_default())
-}
-
-/// Whether a plan says that no drain of a node can end as things are.
-fn is_blocked(node: &NodePlan) -> bool {
-    node.turn == Turn::Wave(1) && !node.blocked.is_empty() && node.effect.as_ref().is_ok_and(|effect| effect.drains)
-}
-
-/// Where drains that were blocked are not those of the plan. Others may come to be: pods move to nodes that drain later. While nodes are
-/// on their way, pods start elsewhere, and what budgets allow changes: the plan speaks of the moment.
-fn unforeseen(plan: &Plan, blocked: &BTreeSet<String>) -> impl Iterator<Item = String> {
-    let all = || plan.pools.iter().filter_map(|pool| pool.nodes.as_deref()).flatten();
-    let moving = all().any(|node| node.turn == Turn::UnderWay || node.first.is_some());
-    let expected = all().filter(move |node| !moving && is_blocked(node) && !blocked.contains(&node.node));
-    expected.map(|node| format!("{} drained, planned to be blocked by {:?}", node.node, node.blocked))
-}
-
-/// Whether the plan does not say that the order of a pool's nodes is not known (R-PREFLIGHT-10).
-fn knows_order(plan: &Plan, pool: &str) -> bool {
-    let unknown = format!("in which order the nodes of pool {pool} start: ");
-    !plan.unknown.iter().any(|said| said.starts_with(&unknown))
-}
-
-/// Where what happened is not what was planned.
-fn compare(plan: &Plan, happened: &Happened, pools: &BTreeMap<&str, &Value>) -> Vec<String> {
-    let mut differences = Vec::new();
-    for pool in &plan.pools {
-        let target = pools.get(pool.pool.as_str()).and_then(|held| held["spec"]["configuration"]["name"].as_str());
-        if pool.after.config.as_deref() != target {
-            differences.push(format!("pool {} got {target:?}, planned {:?}", pool.pool, pool.after.config));
-        }
-        let object = pools.get(pool.pool.as_str()).copied().unwrap_or(&Value::Null);
-        let before = differences.len();
-        if pool.image.is_some() && is(object, "ImageBuildDegraded") && said_by(object).contains(" has no node: ") {
-            // No node goes before its image is there, the plan says; where machines fail, nothing may be left to build it on.
-            let went = pool.nodes.iter().flatten().filter(|node| happened.order.contains(&node.node));
-            differences.extend(went.map(|node| format!("{} went, and there is no image", node.node)));
-            continue;
-        }
-        let mut waves = BTreeMap::new();
-        for node in pool.nodes.iter().flatten() {
-            let Ok(effect) = &node.effect else {
-                differences.push(format!("{}: what it does was not known: {:?}", node.node, node.effect));
-                continue;
-            };
-            let moves =
-                if let Turn::Wave(wave) = node.turn { waves.insert(node.node.as_str(), wave).is_none() } else { false };
-            let mut done = happened.nodes.get(&node.node).cloned().unwrap_or_default();
-            if happened.failed.contains(&node.node) {
-                // One that failed does not wait until its target settles: it is told of each of several changes.
-                done.told = if (1..=plan.changes.len()).contains(&done.told) { 1 } else { done.told };
-            }
-            if node.first.is_some() || node.turn == Turn::UnderWay {
-                // What it was told before may be done, begun or to come.
-                let boots = usize::from(moves && effect.reboots());
-                done.boots = if (boots..=boots + 1).contains(&done.boots) { boots } else { done.boots };
-                done.cordoned = moves && effect.drains;
-            }
-            let drains = if happened.cordoned.contains(&node.node) { done.cordoned } else { moves && effect.drains };
-            let planned =
-                Done { told: usize::from(moves), boots: usize::from(moves && effect.reboots()), cordoned: drains };
-            if done != planned {
-                let mut said = format!("{} did {done:?}, planned {planned:?}", node.node);
-                // Writing into a String cannot fail.
-                let _ = write!(said, " ({:?}: {effect})", node.turn);
-                differences.push(said);
-            }
-        }
-        let order: Vec<(&str, usize)> =
-            happened.order.iter().filter_map(|node| Some((node.as_str(), *waves.get(node.as_str())?))).collect();
-        if differences.len() > before {
-            differences.push(format!("pool {} says {}", pool.pool, said_by(object)));
-        }
-        if knows_order(plan, &pool.pool) && !order.is_sorted_by_key(|(_, wave)| *wave) {
-            differences.push(format!("pool {} went {order:?}, each with its planned wave", pool.pool));
-        }
-    }
-    differences
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -673,21 +542,5 @@ mod tests {
         for seed in MENDED {
             assert_eq!(foresee(seed, 0..CHANGES, &prepared).unwrap().differences, [""; 0], "seed {seed}");
         }
-    }
-
-    #[test]
-    fn a_difference_is_found() {
-        let nodes =
-            json!({"a": {"metadata": {"annotations": {}}, "status": {"nodeInfo": {"bootID": "1"}}, "spec": {}}});
-        let before: BTreeMap<String, Value> = serde_json::from_value(nodes).unwrap();
-        let mut after = before["a"].clone();
-        after["status"]["nodeInfo"]["bootID"] = json!("2");
-        after["spec"]["unschedulable"] = json!(true);
-        after["metadata"]["annotations"]["machineconfiguration.openshift.io/desiredConfig"] = json!("x");
-        let at = tokio::time::Instant::now();
-        let change = Seen { key: ("Node", "a".to_owned()), version: 1, at, after: Some(after) };
-        let happened = Happened::of(before, &[change]);
-        assert_eq!(happened.nodes["a"], Done { told: 1, boots: 1, cordoned: true });
-        assert_eq!(happened.order, ["a"]);
     }
 }
