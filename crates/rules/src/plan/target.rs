@@ -29,7 +29,7 @@ use crate::{
     world::World,
 };
 use k8s_openapi::api::core::v1::ObjectReference;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cell::LazyCell, collections::BTreeSet, sync::Arc};
 use weir_api::{
     MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig,
     condition::{MetaCondition, TRUE, Typed as _},
@@ -91,12 +91,12 @@ pub(super) fn targets(before: &World, after: &mut World, programs: bool) -> Vec<
     for pool in after.pools.clone() {
         let name = pool.metadata.name.as_deref().unwrap_or_default();
         let was = before.pools.iter().find(|held| held.metadata.name.as_deref() == Some(name));
-        let old = was.map(|was| made(before, was));
+        let old: Old<'_> = LazyCell::new(Box::new(move || was.map(|was| made(before, was).map(|(made, _)| made))));
         let (made, because) = match made(after, &pool) {
             Ok((made, because)) => (Ok(made), Some(because)),
             Err(failure) => (Err(failure), None),
         };
-        let mut target = target(before, after, (was, &pool), old, made, because);
+        let mut target = target(before, after, (was, &pool), &old, made, because);
         target.refused = target.rendered.as_ref().ok().and_then(|_| refused(before, after, name, programs));
         target.image = match (&target.refused, &target.rendered) {
             (Some(refused), _) => Some(format!("no image can be built: {}", refused.why)),
@@ -128,24 +128,24 @@ fn refusal(world: &World, pool: &str, programs: bool) -> Option<Refused> {
     }
 }
 
-type Old = Result<(Made, StreamReason), RenderFailure>;
+/// What a pool is rendered to before the change: few changes ask for it, and rendering takes most of the time of a plan. Absent for a new one.
+type Old<'w> =
+    LazyCell<Option<Result<Made, RenderFailure>>, Box<dyn FnOnce() -> Option<Result<Made, RenderFailure>> + 'w>>;
 
 fn target(
     before: &World,
     after: &mut World,
     (was, pool): (Option<&Arc<MachineConfigPool>>, &MachineConfigPool),
-    old: Option<Old>,
+    old: &Old<'_>,
     made: Result<Made, RenderFailure>,
     because: Option<StreamReason>,
 ) -> PoolTarget {
     let name = pool.metadata.name.clone().unwrap_or_default();
-    let old = old.map(|old| old.map(|(made, _)| made));
-    let old_failure = old.as_ref().and_then(|old| old.as_ref().err().map(ToString::to_string));
-    let old = old.and_then(Result::ok);
-    let present = was.and_then(|was| present(before, was, old.as_ref()));
+    let present = was.and_then(|was| present(before, was, old));
+    let stream = was.and_then(|was| before.stream(&PoolView::new(was), &before.pool_views()).ok()?.set);
     let before_target = Target {
         config: present.as_ref().and_then(|config| config.metadata.name.clone()),
-        stream: old.as_ref().and_then(|old| old.set.as_ref()).map(|set| set.name.clone()),
+        stream: stream.map(|set| set.name),
         os_image: present.as_ref().and_then(|config| config.spec.os_image_url.clone()),
     };
     let set = made.as_ref().ok().and_then(|made| made.set.clone());
@@ -159,7 +159,7 @@ fn target(
         },
     };
     let differences = match (&present, &rendered) {
-        (Some(present), Ok(rendered)) => differences(after, (present, old.as_ref()), rendered),
+        (Some(present), Ok(rendered)) => differences(after, (present, old), rendered),
         _ => Ok(Vec::new()),
     };
     let stream = set.as_ref().map(|set| set.name.as_str());
@@ -168,7 +168,10 @@ fn target(
     if let Ok(rendered) = &rendered {
         aim(after, &name, rendered);
     }
-    let failed_before = rendered.as_ref().err().map(ToString::to_string) == old_failure && old_failure.is_some();
+    let fails_with = |why: &RenderFailure| {
+        old.as_ref().and_then(|old| old.as_ref().err()).is_some_and(|before| before.to_string() == why.to_string())
+    };
+    let failed_before = rendered.as_ref().err().is_some_and(fails_with);
     PoolTarget {
         pool: name,
         is_new: was.is_none(),
@@ -193,9 +196,13 @@ fn made(world: &World, pool: &MachineConfigPool) -> Result<(Made, StreamReason),
 }
 
 /// R-FORESEE-4, R-TARGET-2.
-fn present(world: &World, pool: &MachineConfigPool, old: Option<&Made>) -> Option<MachineConfig> {
+fn present(world: &World, pool: &MachineConfigPool, old: &Old<'_>) -> Option<MachineConfig> {
     let named = PoolView::new(pool).target.and_then(|name| world.config(name)).map(|config| config.as_ref().clone());
-    named.or_else(|| old.map(|old| old.rendered.config.clone()))
+    named.or_else(|| rendered(old).map(|old| old.config.clone()))
+}
+
+fn rendered<'o>(old: &'o Old<'_>) -> Option<&'o Rendered> {
+    Some(&old.as_ref()?.as_ref().ok()?.rendered)
 }
 
 /// Makes what a pool is rendered to its target, as the render controller does.
@@ -309,17 +316,31 @@ pub(super) fn succeeded(mut build: MachineOSBuild, image: String) -> MachineOSBu
     build
 }
 
+/// What a pool is rendered to, before and after.
+struct Sides<'a, 'w> {
+    old: &'a Old<'w>,
+    new: &'a Rendered,
+}
+
+impl Sides<'_, '_> {
+    /// R-FORESEE-5: the provenance of what is there afterwards, or of what is gone.
+    fn of(&self, is_there: bool) -> Option<&Provenance> {
+        let side = if is_there { Some(self.new) } else { rendered(self.old) };
+        side.map(|rendered| &rendered.provenance)
+    }
+}
+
 fn differences(
     after: &World,
-    (present, old): (&MachineConfig, Option<&Made>),
-    rendered: &Rendered,
+    (present, old): (&MachineConfig, &Old<'_>),
+    new: &Rendered,
 ) -> Result<Vec<Difference>, String> {
-    let Changes { fields, parts } = changes(present, &rendered.config).map_err(|error| error.to_string())?;
-    let (new, old) = (&rendered.provenance, old.map(|old| &old.rendered.provenance));
-    let of_fields = fields.iter().flat_map(|change| of_field(after, change, new, old));
+    let Changes { fields, parts } = changes(present, &new.config).map_err(|error| error.to_string())?;
+    let sides = Sides { old, new };
+    let of_fields = fields.iter().flat_map(|change| of_field(after, change, &sides));
     let of_parts = parts.into_iter().map(|change| {
         let address = address(&change.subject);
-        let provenance = if change.after.is_some() { Some(new) } else { old };
+        let provenance = sides.of(change.after.is_some());
         Difference {
             what: change.subject.to_string(),
             before: change.before.map(Value::Part),
@@ -331,7 +352,7 @@ fn differences(
 }
 
 /// One difference for a field with one value, one for each value of a list that is added or removed; one for another order.
-fn of_field(after: &World, change: &FieldChange, new: &Provenance, old: Option<&Provenance>) -> Vec<Difference> {
+fn of_field(after: &World, change: &FieldChange, sides: &Sides<'_, '_>) -> Vec<Difference> {
     let FieldChange { field, before, after: now } = change;
     let of =
         |provenance: Option<&Provenance>, at: Option<usize>, before: Option<&String>, after_value: Option<&String>| {
@@ -341,18 +362,17 @@ fn of_field(after: &World, change: &FieldChange, new: &Provenance, old: Option<&
             Difference { what: (*field).to_owned(), before: text(before), after: text(after_value), origin }
         };
     if !LISTS.contains(field) {
-        let provenance = if now.is_empty() { old } else { Some(new) };
-        return vec![of(provenance, None, before.first(), now.first())];
+        return vec![of(sides.of(!now.is_empty()), None, before.first(), now.first())];
     }
     let (was, is): (BTreeSet<&String>, BTreeSet<&String>) = (before.iter().collect(), now.iter().collect());
     let removed = before.iter().enumerate().filter(|(_, value)| !is.contains(value));
-    let removed = removed.map(|(at, value)| of(old, Some(at), Some(value), None));
+    let removed = removed.map(|(at, value)| of(sides.of(false), Some(at), Some(value), None));
     let added = now.iter().enumerate().filter(|(_, value)| !was.contains(value));
-    let added = added.map(|(at, value)| of(Some(new), Some(at), None, Some(value)));
+    let added = added.map(|(at, value)| of(sides.of(true), Some(at), None, Some(value)));
     let all: Vec<Difference> = removed.chain(added).collect();
     if all.is_empty() {
         let (before, now) = (before.join(" "), now.join(" "));
-        return vec![of(Some(new), Some(0), Some(&before), Some(&now))];
+        return vec![of(sides.of(true), Some(0), Some(&before), Some(&now))];
     }
     all
 }
