@@ -292,7 +292,7 @@ pub fn plan(before: &World, changes: &[Change], facts: &Facts, now: Timestamp) -
     let (mut findings, mut unknown) = preflight::findings(&after, &targets, &pools, facts);
     findings.extend(generated.findings);
     findings.extend(preflight::without_pool(before, &after));
-    findings.extend(preflight::meanwhile(before, meanwhile));
+    findings.extend(preflight::meanwhile(before, &after, meanwhile));
     findings.extend(releases().flat_map(|release| release::findings(before, release)));
     findings.sort_by_key(|finding| (!finding.inhibits(), finding.code));
     unknown.extend(preflight::missing_configs(before));

@@ -14,8 +14,8 @@
 //! R-PREFLIGHT-8 No node of a pool in image mode goes while no image can be built for it (R-READY-1).
 //! R-PREFLIGHT-9 Nodes that are in no pool after a change, and were in one before, get no change any more (R-LOST).
 //! R-PREFLIGHT-10 In which order the nodes of a pool start is not known while several are on their way to something else (R-FORWARD-6).
-//! R-PREFLIGHT-11 Nodes that may be told of what was wanted before the change takes effect (R-FORWARD-7) are named. Whoever pauses the pool
-//! first has each of them go once.
+//! R-PREFLIGHT-11 Nodes that may still be told of what was wanted before (R-FORWARD-7) are named. Whoever pauses their pool first has each of
+//! them go once; where the change itself pauses or deletes the pool, only waiting helps.
 //!
 //! Sources: <https://kubernetes-sigs.github.io/node-feature-discovery/> for labels, the x86-64 psABI for the level, and the release notes
 //! of systemd 258 for kernel arguments that have no effect any more.
@@ -510,23 +510,24 @@ pub(super) fn missing_configs(before: &World) -> Vec<String> {
 }
 
 /// R-PREFLIGHT-11.
-pub(super) fn meanwhile(before: &World, starts: Vec<Started>) -> Vec<Finding> {
+pub(super) fn meanwhile(before: &World, after: &World, starts: Vec<Started>) -> Vec<Finding> {
+    let (was, is) = (before.pool_views(), after.pool_views());
     let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for Started { node, pool } in starts {
         groups.entry(pool).or_default().push(node);
     }
     let said = groups.into_iter().map(|(pool, mut nodes)| {
         nodes.sort_unstable();
-        let views = before.pool_views();
-        let target = views.iter().find(|view| view.name == pool).and_then(|view| view.target).unwrap_or_default();
+        let target = was.iter().find(|view| view.name == pool).and_then(|view| view.target).unwrap_or_default();
         let (may, they) = if nodes.len() == 1 { ("it is", "it does") } else { ("they are", "they do") };
         let number = Count(nodes.len(), "node");
         let found = format!(
             "{number} may be told of {target} before the change takes effect: if {may}, {they} what that asks as well, and others wait for it"
         );
-        let remedy = format!(
-            "to have each node go once, make the change when the pool is updated, or run `weir pause {pool}` before it and `weir resume {pool}` after it"
-        );
+        let mut remedy = "to have each node go once, make the change when the pool is updated".to_owned();
+        if is.iter().any(|view| view.name == pool && !view.paused) {
+            remedy = format!("{remedy}, or run `weir pause {pool}` before it and `weir resume {pool}` after it");
+        }
         Finding::of(Code::Meanwhile, Some(&pool), found, remedy).seen_in(nodes)
     });
     said.collect()

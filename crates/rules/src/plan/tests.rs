@@ -547,7 +547,10 @@ fn nodes_on_their_way_to_what_was_wanted_before_arrive_there_and_then_start() {
     assert_eq!(meanwhile(&[]), [], "nothing is wanted but that");
     let paused = json!({"apiVersion": format!("{MACHINE_CONFIG_GROUP}/v1"), "kind": "MachineConfigPool",
         "metadata": {"name": "worker"}, "spec": {"paused": true}});
-    assert_eq!(meanwhile(&[Change::Apply(paused)]), [of_workers]);
+    let paused = [Change::Apply(paused)];
+    assert_eq!(meanwhile(&paused), [of_workers]);
+    let remedy = "\n  to do: to have each node go once, make the change when the pool is updated\n";
+    assert!(text(&planned(&world, &paused)).contains(remedy), "it is no use to pause and resume it");
     let said = text(&plan);
     let wanted = format!(
         "note: pool worker: 2 nodes may be told of {target} before the change takes effect: if they are, they do what that asks as well, and others wait for it [R-PLAN-MEANWHILE]\n  in b\n  in c\n  to do: to have each node go once, make the change when the pool is updated, or run `weir pause worker` before it and `weir resume worker` after it\n"

@@ -139,10 +139,11 @@ fn of_node(plan: &Plan, happened: &Happened, node: &NodePlan) -> Option<String> 
         done.cordoned = moves && effect.drains;
     }
     if may_go_first(plan, &node.node) {
-        // There, and back where the change wants it to stay.
-        let told = usize::from(moves);
-        done.told = if (told..=told + 2).contains(&done.told) { told } else { done.told };
-        done.boots = if (boots..=boots + 2).contains(&done.boots) { boots } else { done.boots };
+        // Once more than planned; there and back where the change wants it to stay.
+        let (told, more) = (usize::from(moves), 1 + usize::from(node.turn == Turn::There));
+        let boots_more = more + usize::from(node.first.is_some());
+        done.told = if (told..=told + more).contains(&done.told) { told } else { done.told };
+        done.boots = if (boots..=boots + boots_more).contains(&done.boots) { boots } else { done.boots };
         done.cordoned = moves && effect.drains;
     }
     let drains = if happened.cordoned.contains(&node.node) { done.cordoned } else { moves && effect.drains };
@@ -153,7 +154,55 @@ fn of_node(plan: &Plan, happened: &Happened, node: &NodePlan) -> Option<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
     use serde_json::json;
+    use weir_rules::rollout::{WaitReason, actions::Effect};
+
+    /// A plan that says nothing but that a node may still be told of what was wanted before.
+    fn naming(node: &str) -> Plan {
+        let finding = Finding {
+            code: Code::Meanwhile,
+            pool: Some("worker".to_owned()),
+            found: String::new(),
+            evidence: vec![node.to_owned()],
+            remedy: String::new(),
+            accepted: false,
+        };
+        Plan {
+            changes: Vec::new(),
+            pools: Vec::new(),
+            waves: Vec::new(),
+            findings: vec![finding],
+            unknown: Vec::new(),
+            depends_on: Vec::new(),
+            made: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_node_goes_once_more_only_where_the_plan_names_it() {
+        let differs = |turn: Turn, told: usize, named: &str| {
+            let node = NodePlan {
+                node: "a".to_owned(),
+                version: None,
+                runs: None,
+                first: None,
+                effect: Ok(Effect::default()),
+                turn,
+                evicted: Vec::new(),
+                blocked: Vec::new(),
+                lost: Vec::new(),
+            };
+            let done = Done { told, ..Done::default() };
+            let happened = Happened { nodes: BTreeMap::from([("a".to_owned(), done)]), ..Happened::default() };
+            of_node(&naming(named), &happened, &node).is_some()
+        };
+        for (turn, most) in [(Turn::Wave(1), 2), (Turn::There, 2), (Turn::Waits(WaitReason::PoolPaused), 1)] {
+            assert!(!differs(turn.clone(), most, "a") && differs(turn.clone(), most + 1, "a"), "{turn:?}");
+            assert!(differs(turn.clone(), most, "b"), "{turn:?} of a node that is not named");
+        }
+        assert!(differs(Turn::Wave(1), 0, "a"), "it has to go");
+    }
 
     #[test]
     fn a_difference_is_found() {
