@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use crate::{Place, want::Want};
+use crate::Place;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -194,8 +194,3 @@ impl ReadError {
 #[derive(Debug, thiserror::Error)]
 #[error("writing YAML")]
 pub struct WriteError(#[from] serde_saphyr::SerializeError);
-
-/// Kinds for a message.
-pub(crate) fn listed(wants: &[Want<'_>]) -> String {
-    wants.iter().map(|want| want.kind.1).collect::<Vec<_>>().join(", ")
-}

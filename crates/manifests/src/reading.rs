@@ -109,11 +109,11 @@ impl<'a> Reading<'a> {
             Source::Paths(paths) => paths.as_slice(),
             Source::Text(path, _) => std::slice::from_ref(path),
         };
-        let (wants, once) = match self.rule {
-            Rule::Objects(wants) => (wants, Some(Once::default())),
-            Rule::OneFolder => (&[] as &[Want<'_>], None),
+        let once = match self.rule {
+            Rule::Objects(_) => Some(Once::default()),
+            Rule::OneFolder => None,
         };
-        let seen = Seen::new(given, wants);
+        let seen = Seen::new(given);
         let parts = Parts { rule: self.rule, limits: self.limits };
         let mut reader = Reader { parts, sink: Sink { take, once, seen, kept: 0 } };
         match self.source {

@@ -1,6 +1,6 @@
 //! What was found, for errors about what was not.
 
-use crate::{Kind, error::listed, gathered, want::Want};
+use crate::{Kind, gathered};
 use std::{
     collections::BTreeMap,
     fmt,
@@ -18,8 +18,6 @@ pub(crate) type Counts = BTreeMap<(String, String), usize>;
 pub struct Seen {
     /// The paths that were given.
     pub(crate) places: Vec<PathBuf>,
-    /// What was looked for.
-    pub(crate) wanted: String,
     /// Files that were read.
     pub(crate) files: usize,
     /// Objects of each kind.
@@ -46,8 +44,8 @@ pub(crate) struct Progress {
 pub struct NothingFound(String);
 
 impl Seen {
-    pub(crate) fn new(places: &[PathBuf], wants: &[Want<'_>]) -> Self {
-        Self { places: places.to_vec(), wanted: listed(wants), ..Self::default() }
+    pub(crate) fn new(places: &[PathBuf]) -> Self {
+        Self { places: places.to_vec(), ..Self::default() }
     }
 
     /// How many files were unreadable and skipped, for people.
@@ -78,7 +76,7 @@ impl Seen {
         self.barren.iter().map(|(path, files)| {
             let (place, count) = (named(path), Count(*files, "file"));
             let names = if *files == 0 { gathered::NAMES } else { "" };
-            let said = format!("no object in {place}: looked for any and found none in {count}{names}");
+            let said = format!("no object in {place}: found none in {count}{names}");
             (place, NothingFound(said))
         })
     }
@@ -108,8 +106,7 @@ impl Seen {
             count => format!("; {} could not be read", Count(count, "file")),
         };
         Err(NothingFound(format!(
-            "no {kind} in {places}: looked for {} and found {found} in {files}{}{passed_over}",
-            self.wanted,
+            "no {kind} in {places}: found {found} in {files}{}{passed_over}",
             if self.files == 0 { gathered::NAMES } else { "" },
         )))
     }

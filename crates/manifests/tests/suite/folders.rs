@@ -34,15 +34,13 @@ fn who_looks_for_something_else_is_told_what_there_is() {
     tree.put(&format!("{GATHERED}/broken.yaml"), "a: [");
     assert_eq!(
         need(&[tree.path()]).unwrap_err(),
-        "no MachineConfigPool in DIR: looked for MachineConfigPool, Node and found 3 Node, 1 Pod in 6 files; 1 file could \
-         not be read"
+        "no MachineConfigPool in DIR: found 3 Node, 1 Pod in 6 files; 1 file could not be read"
     );
     let empty = Tree::new();
     empty.put("notes.txt", "x");
     assert_eq!(
         need(&[empty.path()]).unwrap_err(),
-        "no MachineConfigPool in DIR: looked for MachineConfigPool, Node and found no object in 0 files that end in .yaml, \
-         .yml or .json"
+        "no MachineConfigPool in DIR: found no object in 0 files that end in .yaml, .yml or .json"
     );
     empty.put("other.yaml", "{apiVersion: elsewhere.example.com/v1, kind: MachineConfigPool, metadata: {name: a}}");
     let said = need(&[empty.path()]).unwrap_err();
@@ -62,11 +60,10 @@ fn each_path_without_anything_is_named() {
     };
     assert_eq!(barren(&[full.path(), broken.path()]), []);
     let place = empty.path().display().to_string();
-    let said =
-        format!("no object in {place}: looked for any and found none in 0 files that end in .yaml, .yml or .json");
+    let said = format!("no object in {place}: found none in 0 files that end in .yaml, .yml or .json");
     assert_eq!(barren(&[full.path(), empty.path()]), [(place.clone(), said)]);
     empty.put("a.yaml", "# nothing\n---\n");
-    let said = format!("no object in {place}: looked for any and found none in 1 file");
+    let said = format!("no object in {place}: found none in 1 file");
     assert_eq!(barren(&[empty.path(), full.path()]), [(place, said)]);
 }
 

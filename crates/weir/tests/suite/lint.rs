@@ -227,7 +227,7 @@ fn nothing_to_read_is_an_error() -> Result<()> {
         (
             Some(1),
             format!(
-                "error: no object in {place}: looked for any and found none in 0 files that end in .yaml, .yml or .json; \
+                "error: no object in {place}: found none in 0 files that end in .yaml, .yml or .json; \
                  name files or folders with manifests (NothingFound)\n"
             )
         )
