@@ -9,7 +9,7 @@ use std::{
     fs,
     io::{BufWriter, Write as _},
     path::Path,
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 use weir_testkit::measured;
@@ -84,24 +84,41 @@ fn measure(binary: &Path, command: &[&str], input: &Path) -> Result<String> {
 
 fn timed(binary: &Path, command: &[&str], more: &[&OsStr]) -> Result<String> {
     let mut runs = Vec::new();
-    let mut peak = 0;
     for _ in 0..RUNS {
         let start = Instant::now();
-        let mut child = Command::new(binary).args(command).args(more).stdout(Stdio::null()).spawn()?;
-        let status = loop {
-            // Its highest mark only rises, and is gone with the process.
-            peak = memory(child.id()).unwrap_or_default().max(peak);
-            if let Some(status) = child.try_wait()? {
-                break status;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        };
-        ensure!([Some(0), Some(3)].contains(&status.code()), "weir ended with {status}");
+        ensure_ended(start_of(binary, command, more).status()?)?;
         runs.push(start.elapsed().as_secs_f64());
     }
     runs.sort_by(f64::total_cmp);
     let second = |at: usize| runs.get(at).copied().unwrap_or_default();
+    let peak = peak(binary, command, more)?;
     Ok(format!("{:.3} s ({:.3} to {:.3}), {} MiB", second(RUNS / 2), second(0), second(RUNS - 1), peak >> 10))
+}
+
+/// In KiB. It is a run of its own: whoever looks at the memory of a process holds it up.
+fn peak(binary: &Path, command: &[&str], more: &[&OsStr]) -> Result<u64> {
+    let mut child = start_of(binary, command, more).spawn()?;
+    let mut peak = 0;
+    loop {
+        // Its highest mark only rises, and is gone with the process.
+        peak = memory(child.id()).unwrap_or_default().max(peak);
+        if let Some(status) = child.try_wait()? {
+            ensure_ended(status)?;
+            return Ok(peak);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn start_of(binary: &Path, command: &[&str], more: &[&OsStr]) -> Command {
+    let mut started = Command::new(binary);
+    started.args(command).args(more).stdout(Stdio::null());
+    started
+}
+
+fn ensure_ended(status: ExitStatus) -> Result<()> {
+    ensure!([Some(0), Some(3)].contains(&status.code()), "weir ended with {status}");
+    Ok(())
 }
 
 /// In KiB.
