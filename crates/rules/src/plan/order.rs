@@ -8,10 +8,10 @@
 //! R-FORWARD-4 A pool in image mode moves as if the image that it needs were there: its build comes first. Where that failed, or is
 //! refused (R-TARGET-5), its nodes wait.
 //! R-FORWARD-5 A wave ends when all of it has arrived. In fact a node starts as soon as another one of its pool has arrived; the order is
-//! the same, unless several nodes were on their way to something else (R-FORWARD-6).
+//! the same, unless a node was on its way to something else (R-FORWARD-6).
 //! R-FORWARD-6 A node that is on its way to what its pool wanted before arrives there first; until then it counts as down. Then it
-//! starts as the others do. Of several, which one arrives first decides who starts next: that is not known (R-PREFLIGHT-10), and the
-//! waves are those of all arriving together.
+//! starts as the others do. Others that are on their way, or that start beside it, may arrive before it or after it: then it is not known
+//! who starts next (R-PREFLIGHT-10), and the waves are those of all arriving together.
 //! R-FORWARD-7 Until a change takes effect, pools go on towards what was wanted before. A node that starts then, and that the change sends
 //! elsewhere or lets wait, may be told of both. What a change waits for is not known to the second, so all of them are named
 //! (R-PREFLIGHT-11).

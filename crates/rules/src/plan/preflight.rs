@@ -13,7 +13,8 @@
 //! R-PREFLIGHT-7 Nodes that are still waiting when nobody starts any more stay behind until somebody does something.
 //! R-PREFLIGHT-8 No node of a pool in image mode goes while no image can be built for it (R-READY-1).
 //! R-PREFLIGHT-9 Nodes that are in no pool after a change, and were in one before, get no change any more (R-LOST).
-//! R-PREFLIGHT-10 In which order the nodes of a pool start is not known while several are on their way to something else (R-FORWARD-6).
+//! R-PREFLIGHT-10 In which order the nodes of a pool start is not known where one that starts is on its way to something else (R-FORWARD-6)
+//! and others are on their way, too, or more than one may be down at a time.
 //! R-PREFLIGHT-11 Nodes that may still be told of what was wanted before (R-FORWARD-7) are named. Whoever pauses their pool first has each of
 //! them go once; where the change itself pauses or deletes the pool, only waiting helps.
 //!
@@ -21,7 +22,7 @@
 //! of systemd 258 for kernel arguments that have no effect any more.
 
 use super::{
-    Facts, ImageFacts, NoEffect, PoolPlan, Started, Turn,
+    Facts, ImageFacts, NoEffect, NodePlan, PoolPlan, Started, Turn,
     finding::{Code, Finding},
     target::{PoolTarget, Refused},
 };
@@ -446,14 +447,19 @@ impl Preflight<'_> {
     /// R-PREFLIGHT-10.
     fn arrivals(&mut self, pool: &PoolPlan) {
         let nodes = || pool.nodes.iter().flatten();
-        let first: Vec<&str> = nodes().filter(|node| node.first.is_some()).map(|node| node.node.as_str()).collect();
-        if first.len() > 1 && nodes().any(|node| matches!(node.turn, Turn::Wave(_))) {
-            let who = listed(first);
-            self.unknown.push(format!(
-                "in which order the nodes of pool {} start: {who} are on their way, and which of them arrives first decides",
-                pool.pool
-            ));
+        let starts = |node: &&NodePlan| matches!(node.turn, Turn::Wave(_));
+        let goes_once_more = nodes().any(|node| node.first.is_some() && starts(&node));
+        if !goes_once_more || nodes().filter(starts).nth(1).is_none() {
+            return;
         }
+        let is_on_its_way = |node: &&NodePlan| node.first.is_some() || node.turn == Turn::UnderWay;
+        let who: Vec<&str> = nodes().filter(is_on_its_way).map(|node| node.node.as_str()).collect();
+        let why = match who.as_slice() {
+            [_] if pool.max_unavailable == Ok(1) => return,
+            [one] => format!("{one} is on its way, and others may start and arrive before it does"),
+            _ => format!("{} are on their way, and which of them arrives first decides", listed(who)),
+        };
+        self.unknown.push(format!("in which order the nodes of pool {} start: {why}", pool.pool));
     }
 
     fn halted(&mut self, pools: &[PoolPlan]) {

@@ -8,6 +8,7 @@ mod update;
 use super::*;
 use crate::rollout::actions::Action;
 use crate::world::Object;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value as Json, json};
 use weir_api::{
     MachineConfig, MachineConfigPool, MachineConfiguration, OSImageStream,
@@ -230,7 +231,7 @@ fn zones_and_limits_decide_the_order() {
     });
     assert_eq!(order(&planned(&world, &[motd("a")])), "d+c b a");
     edit(&mut world.pools, |pool| {
-        pool.spec.max_unavailable = Some(k8s_openapi::apimachinery::pkg::util::intstr::IntOrString::Int(2));
+        pool.spec.max_unavailable = Some(IntOrString::Int(2));
     });
     assert_eq!(order(&planned(&world, &[motd("a")])), "d+c+b a");
 }
@@ -556,10 +557,42 @@ fn nodes_on_their_way_to_what_was_wanted_before_arrive_there_and_then_start() {
         "note: pool worker: 2 nodes may be told of {target} before the change takes effect: if they are, they do what that asks as well, and others wait for it [R-PLAN-MEANWHILE]\n  in b\n  in c\n  to do: to have each node go once, make the change when the pool is updated, or run `weir pause worker` before it and `weir resume worker` after it\n"
     );
     assert!(said.contains(&wanted), "{said}");
+    // One that starts while the first is still on its way may arrive before it.
+    let mut two = world.clone();
+    edit(&mut two.pools, |pool| pool.spec.max_unavailable = Some(IntOrString::Int(2)));
+    let unknown = |why: &str| format!("in which order the nodes of pool worker start: {why}");
+    let beside = unknown("a is on its way, and others may start and arrive before it does");
+    assert_eq!(of_order(&planned(&two, &[motd("y")])), [beside]);
     send(&mut world, "b");
-    let wanted =
-        "in which order the nodes of pool worker start: a, b are on their way, and which of them arrives first decides";
-    assert_eq!(of_order(&planned(&world, &[motd("y")])), [wanted]);
+    let several = unknown("a, b are on their way, and which of them arrives first decides");
+    assert_eq!(of_order(&planned(&world, &[motd("y")])), [several]);
+}
+
+#[test]
+fn a_node_of_a_deleted_pool_that_is_on_its_way_arrives_before_or_after_others() {
+    let mut world = at_rest();
+    world.put(ours("MachineConfig", config("99-worker-motd", "worker", &file("/etc/motd", "x"))));
+    let mut with_targets = world.clone();
+    let targets = target::targets(&world, &mut with_targets, true);
+    for (name, pool) in [("a", "worker"), ("d", "infra")] {
+        let target = targets.iter().find(|target| target.pool == pool).unwrap().after.config.clone().unwrap();
+        edit(&mut with_targets.nodes, |node| {
+            if node.metadata.name.as_deref() == Some(name) {
+                let marks = node.metadata.annotations.as_mut().unwrap();
+                marks.insert(format!("{PREFIX}/desiredConfig"), target.clone());
+                marks.insert(format!("{PREFIX}/state"), "Working".to_owned());
+                let labels = node.metadata.labels.as_mut().unwrap();
+                labels.insert("node-role.kubernetes.io/worker".to_owned(), String::new());
+            }
+        });
+    }
+    let infra = [Change::Delete(change::Reference::ours("MachineConfigPool", "infra"))];
+    let plan = planned(&with_targets, &infra);
+    let said =
+        "in which order the nodes of pool worker start: a, d are on their way, and which of them arrives first decides";
+    assert!(plan.unknown.iter().any(|unknown| unknown == said), "{:#?}", plan.unknown);
+    let plan = planned(&with_targets, &[]);
+    assert!(!text(&plan).contains("in which order"), "each arrives where its pool is");
 }
 
 #[test]
