@@ -136,13 +136,15 @@ fn everything_holds_in_lives_with_fixed_seeds_and_they_reach_what_they_should() 
 /// Worlds in which a change is planned and made, and what happens is compared with its plan: in every second one a change of the kinds that
 /// clusters see most, in the others one of the rest. `cargo xtask plans` makes seven changes in each.
 const PLANNED: Range<u64> = 20_000..20_500;
+/// Further ones, whose last change once went otherwise than planned.
+const OTHERWISE_ONCE: [u64; 6] = [61_966, 62_102, 63_502, 70_006, 70_806, 84_718];
 
 #[test]
 fn what_is_planned_happens_in_worlds_with_fixed_seeds() {
     let prepared = Prepared::new().unwrap();
     let all = Mutex::new(Vec::new());
-    each(PLANNED, |seed| {
-        let numbers = if seed % 2 == 0 { 0..1 } else { CHANGES - 1..CHANGES };
+    each(PLANNED.chain(OTHERWISE_ONCE), |seed| {
+        let numbers = if seed % 2 == 0 && PLANNED.contains(&seed) { 0..1 } else { CHANGES - 1..CHANGES };
         let found = foresee(seed, numbers, &prepared).unwrap();
         all.lock().unwrap().push(found);
     });
