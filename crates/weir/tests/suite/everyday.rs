@@ -4,7 +4,13 @@
 
 use super::up::{up, weir};
 use anyhow::Result;
-use std::{fs, path::Path, process::Output, time::Instant};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+    time::Instant,
+};
+use weir_testkit::Program;
 
 /// Longest that a completion may take with an idle cluster; an idle machine needs a tenth of it, one that tests may need all.
 const PATIENCE: u128 = 1_000;
@@ -68,6 +74,27 @@ fn every_subcommand_has_a_manual_page() {
     assert!(
         !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("writing manual pages into")
     );
+}
+
+#[test]
+fn a_status_that_is_watched_on_a_terminal_has_a_bar_for_each_pool() -> Result<()> {
+    let Some(cluster) = up(&["--nodes", "master=1,worker=1"])? else { return Ok(()) };
+    let watch = format!("{} status --watch", env!("CARGO_BIN_EXE_weir"));
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &watch, "/dev/null"]).env("KUBECONFIG", &cluster.kubeconfig);
+    if Command::new("script").arg("--version").output().is_err() {
+        weir_recorded::skip("status on a terminal", &weir_recorded::Absent::Program("script"));
+        return Ok(());
+    }
+    let mut terminal = Program::start(&mut terminal)?;
+    let (master, worker) = (terminal.line()?, terminal.line()?);
+    let bar = format!("{} 1/1", "█".repeat(30));
+    // The screen is cleared first (ECMA-48: CUP, ED).
+    let first = format!("\u{1b}[H\u{1b}[2Jmaster  {bar}");
+    // A terminal that reads nothing shows the end of its input.
+    assert_eq!(master.trim_end().rsplit("\u{8}").next(), Some(first.as_str()), "{master:?}");
+    assert_eq!(worker.trim_end(), format!("worker  {bar}"));
+    Ok(())
 }
 
 #[test]
