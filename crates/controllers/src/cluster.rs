@@ -3,7 +3,7 @@
 use crate::{
     access,
     operator::{copies::Copies, operands::kinds, sources::Sources},
-    shared::{FirstLook, Shared},
+    shared::{Look, Shared},
     steps::StepsTaken,
 };
 use k8s_openapi::api::{
@@ -179,7 +179,7 @@ pub struct Cluster {
     /// With which FeatureGate the generating controller last decided.
     pub(crate) generated_with: Shared<GeneratedWith>,
     /// Whether the targets that pools have are those that this process rendered.
-    pub(crate) first_look: FirstLook,
+    pub(crate) look: Look,
 }
 
 /// Caches of what MachineConfigs are generated from, beside what says how images are read.
@@ -269,7 +269,7 @@ impl Default for Cluster {
             steps: StepsTaken::default(),
             targets: Arc::default(),
             generated_with: Shared::default(),
-            first_look: FirstLook::default(),
+            look: Look::default(),
         }
     }
 }

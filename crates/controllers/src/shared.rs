@@ -1,12 +1,9 @@
 //! What one controller of the process found out and others need: kept in memory, and found out again after a restart.
 
-use parking_lot::RwLock;
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use parking_lot::{Mutex, RwLock};
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
-use weir_rules::rollout::settle::FIRST_LOOK;
+use weir_rules::rollout::settle::LOOK;
 
 /// A value that the controllers of a process share. Cheap to clone: clones share it.
 #[derive(Clone, Debug)]
@@ -46,35 +43,65 @@ impl<T: Clone + PartialEq> Shared<T> {
     }
 }
 
-/// Whether the process has rendered every pool since it started (R-SETTLE-5).
+/// From what the process last rendered every pool, and whether it knows anything newer (R-SETTLE-5).
 #[derive(Clone, Debug, Default)]
-pub(crate) struct FirstLook {
-    expected: Shared<bool>,
-    until: Arc<OnceLock<Instant>>,
+pub(crate) struct Look {
+    state: Arc<Mutex<LookState>>,
+    changes: Arc<watch::Sender<u64>>,
 }
 
-impl FirstLook {
-    /// Somebody in this process renders.
-    pub(crate) fn expect(&self) {
-        self.expected.change(|expected| *expected = true);
+#[derive(Debug, Default)]
+struct LookState {
+    /// What pools are rendered from; nothing if nobody in this process renders.
+    sources: Vec<watch::Receiver<u64>>,
+    /// Their versions when the last complete look began.
+    seen: Option<Vec<u64>>,
+    /// Until when nodes wait for the next one.
+    until: Option<Instant>,
+}
+
+impl LookState {
+    fn versions(&self) -> Vec<u64> {
+        self.sources.iter().map(|source| *source.borrow()).collect()
     }
 
-    /// Every pool was rendered, or cannot be.
-    pub(crate) fn done(&self) {
-        self.expected.change(|expected| *expected = false);
+    fn is_current(&self) -> bool {
+        self.sources.is_empty() || self.seen.as_ref() == Some(&self.versions())
+    }
+}
+
+impl Look {
+    /// Somebody in this process renders from these.
+    pub(crate) fn expect(&self, sources: Vec<watch::Receiver<u64>>) {
+        self.state.lock().sources = sources;
     }
 
-    /// How long nodes still wait for it, from the first time that this was asked.
+    /// A look begins: what it sees is at least this new.
+    pub(crate) fn begin(&self) -> Vec<u64> {
+        self.state.lock().versions()
+    }
+
+    /// Every pool was rendered, or cannot be, in the look that began so.
+    pub(crate) fn done(&self, began: Vec<u64>) {
+        let mut state = self.state.lock();
+        state.seen = Some(began);
+        drop(state);
+        self.changes.send_modify(|version| *version += 1);
+    }
+
+    /// How long nodes still wait for the next look, from the first time that this was asked.
     pub(crate) fn left(&self) -> Duration {
-        if !self.expected.get() {
+        let mut state = self.state.lock();
+        if state.is_current() {
+            state.until = None;
             return Duration::ZERO;
         }
         let now = Instant::now();
-        self.until.get_or_init(|| now + FIRST_LOOK).saturating_duration_since(now)
+        state.until.get_or_insert(now + LOOK).saturating_duration_since(now)
     }
 
-    /// A receiver that is notified when it is done.
+    /// A receiver that is notified when one is done.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.expected.changes()
+        self.changes.subscribe()
     }
 }

@@ -69,6 +69,13 @@ pub fn is_current(context: &Context) -> bool {
     })
 }
 
+/// What pools are rendered from.
+fn sources(context: &Context) -> Vec<watch::Receiver<u64>> {
+    let cluster = &context.cluster;
+    let found = [cluster.refused.changes(), cluster.generated_with.changes()];
+    cluster.intent_changes().into_iter().chain(found).collect()
+}
+
 /// The render controller.
 #[derive(Debug)]
 pub struct Controller {
@@ -88,7 +95,7 @@ impl Controller {
     #[must_use]
     pub fn new(context: Context, access: Access) -> Self {
         let recorder = context.recorder(COMPONENT);
-        context.cluster.first_look.expect();
+        context.cluster.look.expect(sources(&context));
         let (last, waiting) = (Mutex::default(), Mutex::default());
         Self { context, access, recorder, last_said: LastSaid::default(), notices: Notices::default(), last, waiting }
     }
@@ -203,9 +210,7 @@ impl weir_kubeio::Controller for Controller {
     const NAME: &'static str = "render";
 
     fn wakes(&self) -> Vec<watch::Receiver<u64>> {
-        let cluster = &self.context.cluster;
-        let found = [cluster.refused.changes(), cluster.generated_with.changes()];
-        cluster.intent_changes().into_iter().chain(found).collect()
+        sources(&self.context)
     }
 
     /// Returns the first failed write as the error, but handles the other pools too.
@@ -213,6 +218,7 @@ impl weir_kubeio::Controller for Controller {
         if !self.context.cluster.is_configuration_synced() {
             return Ok(Next::Await);
         }
+        let began = self.context.cluster.look.begin();
         self.free().await?;
         let world = self.context.configuration();
         let found = self.notices.look(&world, self.context.cluster.refused.get());
@@ -245,7 +251,7 @@ impl weir_kubeio::Controller for Controller {
             Some(error) => Err(error),
             None => {
                 if looked {
-                    self.context.cluster.first_look.done();
+                    self.context.cluster.look.done(began);
                 }
                 Ok(again.map_or(Next::Await, Next::After))
             }

@@ -110,6 +110,10 @@ impl Controller {
         let cluster = &self.context.cluster;
         let mut views = seen.world.views_from(&mut seen.kept);
         let plan = Arc::new(views.plan(self.plan().as_deref(), now));
+        let left = if plan.start.is_empty() { Duration::ZERO } else { cluster.look.left() };
+        if !left.is_zero() {
+            return Ok(Next::After(left));
+        }
         *self.plan.lock() = Some(plan.clone());
         let writer = Writer {
             context: &self.context,
@@ -144,16 +148,12 @@ impl weir_kubeio::Controller for Controller {
 
     fn wakes(&self) -> Vec<watch::Receiver<u64>> {
         let cluster = &self.context.cluster;
-        cluster.changes().into_iter().chain([cluster.first_look.changes()]).collect()
+        cluster.changes().into_iter().chain([cluster.look.changes()]).collect()
     }
 
     async fn reconcile(&self) -> Result<Next, Error> {
         if !self.context.cluster.is_synced() {
             return Ok(Next::Await);
-        }
-        let left = self.context.cluster.first_look.left();
-        if !left.is_zero() {
-            return Ok(Next::After(left));
         }
         self.look_again().await?;
         let now = self.context.clock.now();

@@ -5,7 +5,7 @@ use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::{
     Api, Client,
-    api::{ListParams, PostParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -95,6 +95,32 @@ async fn nobody_is_told_anything_before_the_pools_were_rendered_once_or_that_tak
         let access = Access::new(&context.cluster, Images::new(Source::default()));
         let render = render::Controller::new(context.clone(), access);
         (context.clone(), rollout::Controller::new(context), render)
+    };
+    for (seconds, expected) in [(9, &[][..]), (11, &["m2", "m3"])] {
+        let (context, rollout, _nobody_drives_it) = controllers().await;
+        assert_eq!(told(&context, Duration::from_secs(seconds), &[&rollout]).await, expected, "after {seconds} s");
+    }
+    let (context, rollout, render) = controllers().await;
+    assert_eq!(told(&context, Duration::from_secs(2), &[&rollout, &render]).await, ["m2", "m3"], "rendered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_told_a_target_that_is_older_than_what_is_known_or_rendering_takes_too_long() {
+    // The pool is paused until it was rendered, and that it no longer is comes after that.
+    let controllers = async || {
+        let context = cluster().await;
+        let pools: Api<MachineConfigPool> = Api::all(context.client.clone());
+        let paused = async |paused: bool| {
+            let patch = Patch::Merge(json!({"spec": {"paused": paused}}));
+            pools.patch("master", &PatchParams::default(), &patch).await.unwrap();
+        };
+        paused(true).await;
+        let access = Access::new(&context.cluster, Images::new(Source::default()));
+        let render = render::Controller::new(context.clone(), access);
+        let rollout = rollout::Controller::new(context.clone());
+        assert_eq!(told(&context, Duration::from_secs(2), &[&rollout, &render]).await, [""; 0], "paused");
+        paused(false).await;
+        (context, rollout, render)
     };
     for (seconds, expected) in [(9, &[][..]), (11, &["m2", "m3"])] {
         let (context, rollout, _nobody_drives_it) = controllers().await;

@@ -9,8 +9,8 @@
 //! clock wrote it.
 //! R-SETTLE-4 Settling delays nodes that run what they should have run before. Nodes that joined after the target first changed, or
 //! that failed, are given the target at once. One that is yet to join was there before: another clock wrote its time.
-//! R-SETTLE-5 A process that starts gives nodes nothing before it has rendered every pool once, for ten seconds at most: a target
-//! that it finds may be older than the last edit, which settled while nobody looked.
+//! R-SETTLE-5 A process starts no node while it knows of anything newer than what it last rendered every pool from, for ten seconds at
+//! most: a target may be older than the last edit, which settled while nobody looked or while other pools were rendered.
 
 use crate::view::{NodeView, PoolView};
 use jiff::{SignedDuration, Timestamp, Unit};
@@ -20,9 +20,9 @@ use weir_api::keys::config::{SETTLED_FROM, UNSETTLED_SINCE};
 
 /// A target that keeps changing settles after this many settling times.
 const PATIENCE: i32 = 10;
-/// The longest that nodes wait for the first look at their pools (R-SETTLE-5). Rendering takes milliseconds; what takes longer, such as
+/// The longest that nodes wait for the next look at their pools (R-SETTLE-5). Rendering takes milliseconds; what takes longer, such as
 /// an OS image that cannot be read, may take for ever, and holds up one pool only.
-pub const FIRST_LOOK: Duration = Duration::from_secs(10);
+pub const LOOK: Duration = Duration::from_secs(10);
 
 /// The annotations of a pool that gets a target of another name now, as a merge patch: a time, or null to remove one. Empty if
 /// there is nothing to write.
