@@ -19,6 +19,8 @@
 //! R-ROLLOUT-10 No node starts towards a target that has not settled, except those that need not wait for it (R-SETTLE-4).
 //! R-ROLLOUT-11 A node's own state takes precedence over what its pool waits for: a node that is down, failed, being updated to
 //! something else or silent says so, and the other nodes name it.
+//! R-ROLLOUT-12 What a node is told is refused if the node changed since it was decided about: it may be in another pool by now. The next
+//! decision is about what it is then.
 //!
 //! Source: `pkg/controller/node/node_controller.go` of github.com/openshift/machine-config-operator.
 //!
@@ -155,6 +157,8 @@ impl RolloutPlan {
 pub struct Start {
     /// The node.
     pub node: String,
+    /// The resourceVersion of the node that was decided about (R-ROLLOUT-12).
+    pub version: String,
     /// Its pool.
     pub pool: String,
     /// Rendered MachineConfig to write into its `desiredConfig`.
@@ -442,6 +446,7 @@ impl<'w> Planner<'w> {
         };
         self.plan.start.push(Start {
             node: node.name.to_owned(),
+            version: node.version.to_owned(),
             pool: pool.name.to_owned(),
             config: target.config.to_owned(),
             drop_image: image.is_none() && node.desired_image.is_some(),

@@ -127,7 +127,8 @@ impl Writer<'_> {
         if let Some(topology) = &start.topology {
             annotations[CONTROL_PLANE_TOPOLOGY] = json!(topology);
         }
-        self.node(&start.node, &json!({"metadata": {"annotations": annotations}})).await
+        let metadata = json!({"resourceVersion": start.version, "annotations": annotations});
+        self.node(&start.node, &json!({"metadata": metadata})).await
     }
 
     fn is_told(&self, start: &Start) -> bool {

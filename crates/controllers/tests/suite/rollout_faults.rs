@@ -501,6 +501,29 @@ async fn a_new_target_settles_whoever_leads() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_came_to_another_pool_unseen_is_told_nothing_of_its_former_one() {
+    let world = World::new(1, 1, json!([]), None).await;
+    let settle = Duration::from_secs(3);
+    let _controllers = world.controllers_that_wait(world.troubled(), world.clock.clone(), settle);
+    let until = world.clock.now() + jiff::SignedDuration::from_secs(3);
+    let dates = json!({format!("{PREFIX}/settled-from"): until.to_string()});
+    let change = json!({"metadata": {"annotations": dates}, "spec": {"configuration": {"name": "r2"}}});
+    world.pools().patch("worker", &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    world.trouble.stall(true);
+    let role = |name: &str| format!("node-role.kubernetes.io/{name}");
+    let moved = json!({"metadata": {"labels": {role("worker"): null, role("infra"): ""}}});
+    world.nodes().patch("worker-0", &PatchParams::default(), &Patch::Merge(moved)).await.unwrap();
+    _ = world.trouble.take_requests();
+    sleep(Duration::from_secs(5)).await;
+    assert!(world.trouble.take_requests().contains_key("patch nodes"), "nobody tried to tell it");
+    world.trouble.stall(false);
+    world.updated("infra", "r1", 2).await;
+    world.wait("worker-0", |a| annotation(a, "desiredConfig") == "r1").await;
+    assert_eq!(world.events("SetDesiredConfig").await, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_a_rollout_is_an_event_of_the_pool() {
     let world = World::new(2, 0, json!([]), None).await;
     let _controllers = world.controllers();

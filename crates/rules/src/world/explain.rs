@@ -13,6 +13,8 @@
 //! R-EXPLAIN-7 A degraded pool says why in the words of its conditions: each that means it, and `Degraded` itself only without those.
 //! R-EXPLAIN-8 What to do next is what changes the thing that nodes wait for, if a user can change it; for a degraded pool the question
 //! why.
+//! R-EXPLAIN-9 Of a node that no pool selects it is not known whether it has one while files leave out a pool that every cluster has: that
+//! is said instead.
 
 #[cfg(test)]
 mod tests;
@@ -28,8 +30,9 @@ use crate::{
     },
     forecast::{Forecast, ToGo, forecast},
     history,
+    objects::counted::Count,
     rollout::{
-        RolloutPlan, Step, WaitReason, capacity,
+        RolloutPlan, Step, WaitReason, capacity, listed,
         lost::Lost,
         max_unavailable::max_unavailable,
         membership::Assignment,
@@ -39,7 +42,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 use weir_api::{
     Condition,
     condition::{find_true, is_true},
@@ -202,6 +205,36 @@ pub fn explain_all(world: &World, now: Timestamp) -> Vec<Explained> {
 pub fn without_pool(world: &World) -> Vec<(String, WaitReason)> {
     let views = world.views();
     views.lost().into_iter().map(|lost| (lost.node, lost.reason)).collect()
+}
+
+/// Nodes whose pool is not known (R-EXPLAIN-9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unplaced {
+    /// Their names, sorted.
+    pub nodes: Vec<String>,
+    /// The pools that are missing.
+    pub missing: Vec<&'static str>,
+}
+
+impl fmt::Display for Unplaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, missing) = (Count(self.nodes.len(), "node"), self.missing.join(" and "));
+        let are = if self.nodes.len() == 1 { "is" } else { "are" };
+        let nodes = listed(self.nodes.iter().map(String::as_str));
+        write!(f, "{count} {are} in none of the pools among the files, which have no pool {missing}: {nodes}")
+    }
+}
+
+/// Nodes of files that no pool among them selects, if files leave out a pool that every cluster has.
+#[must_use]
+pub fn unplaced(world: &World) -> Option<Unplaced> {
+    let views = world.views();
+    let missing = views.left_out();
+    let assigned = views.nodes.iter().zip(&views.membership.assignments);
+    let nodes = assigned.filter(|(_, assignment)| matches!(assignment, Assignment::NoPool));
+    let mut nodes: Vec<_> = nodes.map(|(node, _)| node.name.to_owned()).collect();
+    nodes.sort_unstable();
+    (!missing.is_empty() && !nodes.is_empty()).then_some(Unplaced { nodes, missing })
 }
 
 /// Conditions of which each alone makes a pool degraded.

@@ -19,7 +19,7 @@ use weir_api::{
     MachineConfig, MachineConfigPool,
     keys::{
         gates::IMAGE_MODE_STATUS_REPORTING,
-        names::{OPERATOR_APP, OPERATOR_NAMESPACE},
+        names::{MASTER, OPERATOR_APP, OPERATOR_NAMESPACE, WORKER},
         pod::APP,
     },
     pool::{CertExpiry, MachineConfigPoolStatus},
@@ -174,10 +174,22 @@ impl<'a> Views<'a> {
         }
     }
 
-    /// Nodes that should have a pool but have none.
+    /// Nodes that should have a pool but have none. Those that no pool selects are not known to have none while
+    /// [pools are missing](Self::left_out).
     #[must_use]
     pub fn lost(&self) -> Vec<Lost> {
-        lost(&self.pools, &self.nodes, &self.membership)
+        let mut lost = lost(&self.pools, &self.nodes, &self.membership);
+        if !self.left_out().is_empty() {
+            lost.retain(|lost| lost.reason != WaitReason::NoPool);
+        }
+        lost
+    }
+
+    /// Pools that every cluster has, and that files leave out.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<&'static str> {
+        let is_there = |name: &str| self.pools.iter().any(|pool| pool.name == name);
+        [MASTER, WORKER].into_iter().filter(|name| !self.world.whole && !is_there(name)).collect()
     }
 
     /// The nodes of a pool, by name.

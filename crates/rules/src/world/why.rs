@@ -49,7 +49,7 @@ use weir_api::{
     condition::{TRUE, find},
     keys::{
         cluster_operator::{AVAILABLE, DEGRADED, PROGRESSING, UPGRADEABLE},
-        names::{CLUSTER, CLUSTER_OPERATOR, MASTER, RENDERED_PREFIX, WORKER},
+        names::{CLUSTER, CLUSTER_OPERATOR, MASTER, RENDERED_PREFIX},
         pool,
     },
 };
@@ -242,12 +242,6 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// Pools that every cluster has, and that files leave out.
-    fn left_out(&self) -> Vec<&'static str> {
-        let is_there = |name: &str| self.views.pools.iter().any(|view| view.name == name);
-        [MASTER, WORKER].into_iter().filter(|name| !self.world.whole && !is_there(name)).collect()
-    }
-
     fn put(&mut self, about: &str, depth: usize, code: &str, text: impl ToString) -> Option<&mut Cause> {
         if self.why.chain.len() >= LONGEST {
             return None;
@@ -290,9 +284,9 @@ impl<'a> Asking<'a> {
         let held = plan.hold.iter().find(|held| held.node == name);
         let pool = self.views.pools.iter().find(|view| Some(view.name) == assignment.primary());
         match (held, plan.start.iter().position(|start| start.node == name)) {
-            (Some(held), _) if held.reason == WaitReason::NoPool && !self.left_out().is_empty() => {
+            (Some(held), _) if held.reason == WaitReason::NoPool && !self.views.left_out().is_empty() => {
                 self.fact(&about, depth, &Fact::NoPoolSeen);
-                let (node, missing) = (name.to_owned(), self.left_out());
+                let (node, missing) = (name.to_owned(), self.views.left_out());
                 self.unknown(Unknown::Pools { node, missing });
             }
             (Some(held), _) => {
@@ -335,7 +329,7 @@ impl<'a> Asking<'a> {
     fn membership(&mut self, node: &str, depth: usize, assignment: &Assignment<'_>) {
         let pools: Vec<String> = assignment.pools().into_iter().map(str::to_owned).collect();
         let Some((first, others)) = pools.split_first() else { return };
-        let missing = self.left_out();
+        let missing = self.views.left_out();
         let fact = Fact::InPools { first: first.clone(), others: others.to_vec(), all: missing.is_empty() };
         self.fact(&format!("node/{node}"), depth, &fact);
         if !missing.is_empty() {

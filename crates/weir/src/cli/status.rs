@@ -10,7 +10,7 @@ use std::{io::IsTerminal as _, path::PathBuf, time::Duration};
 use weir_dashboard::svg;
 use weir_rules::world::{
     World,
-    explain::{Explained, bars, explain, explain_all, explained, nodes, summary, without_pool},
+    explain::{Explained, bars, explain, explain_all, explained, nodes, summary, unplaced, without_pool},
 };
 
 /// How the pools are, what is the cause, which nodes wait for what, and what to do next
@@ -107,6 +107,7 @@ impl Status {
             for (node, reason) in without_pool(world) {
                 text.push_str(&format!("node {node} has no pool: {reason}\n"));
             }
+            text.extend(unplaced(world).map(|unplaced| format!("{unplaced}\n")));
         }
         if self.nodes {
             text.push_str(&nodes(world));
@@ -122,10 +123,14 @@ impl Status {
 fn json(pools: &[Explained], world: &World) -> Value {
     let lost = without_pool(world).into_iter();
     let lost = lost.map(|(node, reason)| json!({"node": node, "reason": format!("{}: {reason}", reason.code())}));
-    json!({
+    let mut all = json!({
         "pools": pools.iter().map(|pool| (pool.pool.clone(), of_pool(pool))).collect::<serde_json::Map<_, _>>(),
         "withoutPool": lost.collect::<Vec<_>>(),
-    })
+    });
+    if let Some(unplaced) = unplaced(world) {
+        all["poolNotKnown"] = json!({"nodes": unplaced.nodes, "missing": unplaced.missing});
+    }
+    all
 }
 
 fn of_pool(pool: &Explained) -> Value {

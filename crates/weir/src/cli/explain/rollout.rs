@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use jiff::Timestamp;
 use weir_rules::world::{
     World,
-    explain::{explain, explain_all, explained, membership, without_pool},
+    explain::{explain, explain_all, explained, membership, unplaced, without_pool},
 };
 
 /// Which nodes a pool has, which may start, and what the others wait for
@@ -47,5 +47,6 @@ fn everything(world: &World, now: Timestamp) -> String {
     let pools: Vec<_> = explain_all(world, now).iter().map(|pool| explained(pool, now)).collect();
     let lost = without_pool(world);
     let lost = lost.iter().map(|(node, reason)| format!("node {node} has no pool: {reason}\n"));
-    pools.into_iter().chain(lost).collect()
+    let unplaced = unplaced(world).map(|unplaced| format!("{unplaced}\n"));
+    pools.into_iter().chain(lost).chain(unplaced).collect()
 }
