@@ -25,6 +25,7 @@
 //! | [`release`] | what the world is after an update of the cluster, and what is in the way of that |
 //! | `admission` | whether the API would accept the change |
 //! | `generated` | which MachineConfigs are generated otherwise then |
+//! | `open` | of which pools that is not known |
 //! | `target` | what each pool is rendered to, and which differences that makes |
 //! | `order` | which nodes start when, and what the others wait for |
 //! | `nodes` | what each node does, and which pods it loses |
@@ -39,6 +40,7 @@ pub mod finding;
 mod generated;
 mod markdown;
 mod nodes;
+mod open;
 mod order;
 mod preflight;
 pub mod release;
@@ -63,7 +65,11 @@ use crate::{
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use weir_ignition::diff;
 
 /// What is known beside the world.
@@ -108,6 +114,8 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// What is not known, and why.
     pub unknown: Vec<String>,
+    /// Pools that every cluster has, and that files leave out.
+    pub missing: Vec<String>,
     /// The objects that decide about all nodes, as they were.
     pub depends_on: Vec<DependsOn>,
     /// When it was made.
@@ -168,7 +176,7 @@ pub struct PoolPlan {
     pub image: Option<String>,
     /// The image that it takes extensions from; absent if it has none.
     pub extensions_image: Option<String>,
-    /// Whether it is not known what it is rendered to, as objects are missing for that before and after.
+    /// Whether it is not known what it is rendered to.
     pub unrendered: bool,
     /// Its nodes, by name; absent if nothing is known about nodes.
     pub nodes: Option<Vec<NodePlan>>,
@@ -283,19 +291,21 @@ pub fn plan(before: &World, changes: &[Change], facts: &Facts, now: Timestamp) -
     let templates = releases().next_back().map(|release| &release.templates);
     let generated = generated::regenerate(before, &mut after, templates, now);
     change::finish(&mut after, changes);
+    let open = open::pools(before, &after, generated.inputs, &generated.stuck);
     let targets = target::targets(before, &mut after, !facts.builds_without_programs);
     let without_image = targets.iter().filter(|target| target.refused.is_some()).map(|target| target.pool.as_str());
     let without_image = without_image.collect();
-    let order = order::forward(&after, &without_image, now);
+    let order = order::forward(&without(&after, &open), &without_image, now);
     let meanwhile = order::meanwhile(before, &after, (&order, &without_image), now);
-    let pools = nodes::pools(&after, &targets, &order, now);
+    let pools = nodes::pools(&after, &targets, (&order, &open), now);
     let (mut findings, mut unknown) = preflight::findings(&after, &targets, &pools, facts);
     findings.extend(generated.findings);
     findings.extend(preflight::without_pool(before, &after));
     findings.extend(preflight::meanwhile(before, &after, meanwhile));
     findings.extend(releases().flat_map(|release| release::findings(before, release)));
     findings.sort_by_key(|finding| (!finding.inhibits(), finding.code));
-    unknown.extend(preflight::missing_configs(before));
+    let missing: Vec<&str> = before.views().left_out();
+    unknown.extend(open::said(&open, &missing, before, &pools));
     unknown.extend(of_changes);
     unknown.extend(generated.unknown);
     unknown.extend(facts.unknown.iter().cloned());
@@ -306,8 +316,23 @@ pub fn plan(before: &World, changes: &[Change], facts: &Facts, now: Timestamp) -
         findings,
         unknown,
         depends_on: depends_on(before),
+        missing: missing.into_iter().map(str::to_owned).collect(),
         made: now,
     })
+}
+
+/// The world in which open pools start nothing.
+fn without<'w>(world: &'w World, open: &open::Open) -> Cow<'w, World> {
+    if open.is_empty() {
+        return Cow::Borrowed(world);
+    }
+    let mut world = world.clone();
+    for pool in &mut world.pools {
+        if pool.metadata.name.as_ref().is_some_and(|name| open.contains_key(name)) {
+            Arc::make_mut(pool).spec.paused = Some(true);
+        }
+    }
+    Cow::Owned(world)
 }
 
 /// R-FORESEE-10.
@@ -378,7 +403,7 @@ impl Plan {
     #[must_use]
     pub fn changes_nothing(&self) -> bool {
         let stays = |pool: &PoolPlan| !pool.changes() && !pool.is_unknown();
-        self.acting().next().is_none() && self.pools.iter().all(stays)
+        self.acting().next().is_none() && self.pools.iter().all(stays) && self.missing.is_empty()
     }
 
     /// Pools of which it is not known what their nodes do.
@@ -389,7 +414,9 @@ impl Plan {
     /// Whether what any node does is not known.
     #[must_use]
     pub fn leaves_open(&self) -> bool {
-        self.unknown_pools().next().is_some() || self.acting().any(|node| node.effect.is_err())
+        !self.missing.is_empty()
+            || self.unknown_pools().next().is_some()
+            || self.acting().any(|node| node.effect.is_err())
     }
 }
 
@@ -398,6 +425,12 @@ impl PoolPlan {
     #[must_use]
     pub fn changes(&self) -> bool {
         self.before != self.after
+    }
+
+    /// Nothing is said of what it is rendered to, for this reason.
+    fn opened(self, why: &str) -> Self {
+        let after = self.before.clone();
+        Self { after, differences: Err(why.to_owned()), unrendered: true, nodes: None, forecast: None, ..self }
     }
 
     /// Whether it is not known what its nodes do.

@@ -9,7 +9,8 @@
 //! that there are.
 //! R-CHANGE-5 A release is what `release` makes of it (R-UPDATE).
 //! R-CHANGE-6 An object with finalizers that is deleted is being deleted until its controllers have let go of it, which they do.
-//! R-CHANGE-7 MachineConfigs that belong to a deleted pool alone are deleted with it, by the cluster's garbage collector.
+//! R-CHANGE-7 MachineConfigs that belong to a deleted object alone, such as a pool or Image, are deleted with it, by the cluster's garbage
+//! collector.
 //! R-CHANGE-8 MachineConfigs that are generated are not changed either: they are made again. So is a pool that every cluster has, when it is
 //! deleted: without what users had set in it (R-BUILT-IN-2).
 //!
@@ -252,13 +253,14 @@ pub(super) fn finish(world: &mut World, changes: &[Change]) {
                 continue;
             }
             world.remove((&reference.group, &reference.kind), &reference.namespace, &reference.name);
-            if (reference.group.as_str(), reference.kind.as_str()) == (MACHINE_CONFIG_GROUP, "MachineConfigPool") {
-                let of_it = |owner: &OwnerReference| owner.kind == reference.kind && owner.name == reference.name;
-                world.configs.retain(|config| {
-                    let owners = config.metadata.owner_references.as_deref().unwrap_or_default();
-                    owners.is_empty() || !owners.iter().all(of_it)
-                });
-            }
+            let of_it = |owner: &OwnerReference| {
+                let group = owner.api_version.rsplit_once('/').map_or("", |(group, _)| group);
+                (group, &owner.kind, &owner.name) == (reference.group.as_str(), &reference.kind, &reference.name)
+            };
+            world.configs.retain(|config| {
+                let owners = config.metadata.owner_references.as_deref().unwrap_or_default();
+                owners.is_empty() || !owners.iter().all(of_it)
+            });
         }
     }
 }

@@ -4,7 +4,8 @@
 //! alone, whatever exists.
 //! R-REGENERATE-2 Settings are applied on top of what the cluster's MachineConfigs of templates give to a pool, `00-` and `01-`; a pool
 //! without any of its own gets those of the workers.
-//! R-REGENERATE-3 An object from which nothing can be generated only after the change is in the way.
+//! R-REGENERATE-3 An object from which nothing can be generated only after the change is in the way. If that was so before, and something
+//! that concerns it changes, it is not known what will be generated from it once it can be.
 //! R-REGENERATE-4 After an update, the MachineConfigs of templates are generated from those of the release, and settings are applied on
 //! top of these.
 
@@ -33,6 +34,41 @@ use weir_api::{
 pub(super) struct Regenerated {
     pub(super) findings: Vec<Finding>,
     pub(super) unknown: Vec<String>,
+    pub(super) inputs: Inputs,
+    /// Objects from which nothing can be generated, before and after a change of what concerns them.
+    pub(super) stuck: Vec<String>,
+}
+
+/// What changes of what MachineConfigs are generated from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Inputs {
+    /// The release, with its templates.
+    pub(super) release: bool,
+    /// KubeletConfigs.
+    pub(super) kubelets: bool,
+    /// ContainerRuntimeConfigs.
+    pub(super) runtimes: bool,
+    /// Mirrors and policies of images.
+    pub(super) registries: bool,
+    /// What all of them depend on.
+    pub(super) common: bool,
+}
+
+impl Inputs {
+    pub(super) fn changed(self) -> bool {
+        self.release || self.kubelets || self.runtimes || self.registries || self.common
+    }
+
+    /// Whether something changes that concerns this object, of kind and name.
+    fn concerns(self, object: &str) -> bool {
+        let own = match object.split([' ', '.', '/']).next() {
+            Some("KubeletConfig") => self.kubelets,
+            Some("ContainerRuntimeConfig") => self.runtimes,
+            Some("Image") => self.registries,
+            _ => return false,
+        };
+        !self.release && (own || self.common)
+    }
 }
 
 /// Brings the MachineConfigs of the world after a change up to date. After an update, `templates` are those of the release.
@@ -42,15 +78,23 @@ pub(super) fn regenerate(
     templates: Option<&ReleaseTemplates>,
     now: Timestamp,
 ) -> Regenerated {
-    let mut found = Regenerated::default();
-    if templates.is_none() && is_same(before, after) {
+    let inputs = Inputs { release: templates.is_some(), ..changed(before, after) };
+    let mut found = Regenerated { inputs, ..Regenerated::default() };
+    if !inputs.changed() {
         return found;
     }
     let old = items(before, now);
     let new = templates.map_or_else(|| items(after, now), |templates| items_of_release(after, templates, now));
     for item in &new {
         match item {
+            Item::Refused { object, why } if old.contains(item) => {
+                if inputs.concerns(object) {
+                    found.stuck.push(format!("{object} ({why})"));
+                }
+            }
             _ if old.contains(item) => {}
+            // Files without it say nothing about the object (R-OPEN-2).
+            Item::Refused { .. } if !after.whole && after.controller_config.is_none() => {}
             Item::Made(config) => after.put((**config).clone().into()),
             Item::Gone(name) => after.configs.retain(|config| config.metadata.name.as_ref() != Some(name)),
             Item::Refused { object, why } => {
@@ -67,28 +111,33 @@ pub(super) fn regenerate(
     found
 }
 
-/// Whether everything that something is generated from is the very same.
-fn is_same(before: &World, after: &World) -> bool {
+/// What is not the very same of what something is generated from.
+fn changed(before: &World, after: &World) -> Inputs {
     fn same<K>(a: &[Arc<K>], b: &[Arc<K>]) -> bool {
         a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
     }
     let (a, b) = (&before.settings, &after.settings);
     let names = |world: &World| world.pools.iter().map(|pool| pool.metadata.name.clone()).collect::<Vec<_>>();
     let labels = |world: &World| world.pools.iter().map(|pool| pool.metadata.labels.clone()).collect::<Vec<_>>();
-    same(&before.kubelets, &after.kubelets)
-        && same(&before.runtimes, &after.runtimes)
-        && same(before.feature_gate.as_slice(), after.feature_gate.as_slice())
-        && same(a.api_server.as_slice(), b.api_server.as_slice())
-        && same(a.node.as_slice(), b.node.as_slice())
-        && same(a.image.as_slice(), b.image.as_slice())
-        && same(a.credential_providers.as_slice(), b.credential_providers.as_slice())
+    let registries = same(a.image.as_slice(), b.image.as_slice())
         && same(a.release_image.as_slice(), b.release_image.as_slice())
         && same(&a.digest_mirrors, &b.digest_mirrors)
         && same(&a.tag_mirrors, &b.tag_mirrors)
         && same(&a.content_sources, &b.content_sources)
         && same(&a.cluster_policies, &b.cluster_policies)
-        && same(&a.policies, &b.policies)
-        && (names(before), labels(before)) == (names(after), labels(after))
+        && same(&a.policies, &b.policies);
+    let common = same(before.feature_gate.as_slice(), after.feature_gate.as_slice())
+        && same(a.api_server.as_slice(), b.api_server.as_slice())
+        && same(a.node.as_slice(), b.node.as_slice())
+        && same(a.credential_providers.as_slice(), b.credential_providers.as_slice())
+        && (names(before), labels(before)) == (names(after), labels(after));
+    Inputs {
+        release: false,
+        kubelets: !same(&before.kubelets, &after.kubelets),
+        runtimes: !same(&before.runtimes, &after.runtimes),
+        registries: !registries,
+        common: !common,
+    }
 }
 
 fn items(world: &World, now: Timestamp) -> Vec<Item> {

@@ -8,7 +8,9 @@
 //! R-NODES-4 Of the pods that a drain evicts (R-DRAIN-3), those are named that no budget allows to be evicted now, and those that
 //! nobody starts elsewhere. Finished pods are in nobody's way.
 
-use super::{BlockedPod, NoEffect, NodePlan, PoolPlan, Turn, order::Order, preflight::extensions, target::PoolTarget};
+use super::{
+    BlockedPod, NoEffect, NodePlan, PoolPlan, Turn, open::Open, order::Order, preflight::extensions, target::PoolTarget,
+};
 use crate::{
     forecast::{ToGo, forecast},
     render::{
@@ -46,7 +48,12 @@ struct Shared<'w> {
 }
 
 /// What happens to each of these pools and their nodes.
-pub(super) fn pools(world: &World, targets: &[PoolTarget], order: &Order, now: Timestamp) -> Vec<PoolPlan> {
+pub(super) fn pools(
+    world: &World,
+    targets: &[PoolTarget],
+    (order, open): (&Order, &Open),
+    now: Timestamp,
+) -> Vec<PoolPlan> {
     let views = world.views();
     let configuration = world.configuration.as_deref();
     let mut pods: BTreeMap<&str, Vec<(&Pod, PodView<'_>)>> = BTreeMap::new();
@@ -63,8 +70,14 @@ pub(super) fn pools(world: &World, targets: &[PoolTarget], order: &Order, now: T
         versions: world.nodes.iter().filter_map(|node| version(node)).collect(),
         known: BTreeMap::new(),
     };
-    let mut pools: Vec<PoolPlan> =
-        targets.iter().map(|target| pool(&mut shared, &views, target, (order, now))).collect();
+    let planned = |target: &PoolTarget| {
+        let planned = pool(&mut shared, &views, target, (order, now));
+        match open.get(&target.pool) {
+            Some(why) => planned.opened(why),
+            None => planned,
+        }
+    };
+    let mut pools: Vec<PoolPlan> = targets.iter().map(planned).collect();
     pools.sort_by(|a, b| a.pool.cmp(&b.pool));
     pools
 }

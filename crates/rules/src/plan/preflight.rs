@@ -41,7 +41,7 @@ use crate::{
 };
 use k8s_openapi::api::core::v1::Node;
 use std::collections::{BTreeMap, BTreeSet};
-use weir_api::{MachineConfigPool, keys::names::CLUSTER};
+use weir_api::keys::names::CLUSTER;
 use weir_distro::Profile;
 
 /// The features of a processor that Node Feature Discovery labels by default and that level 3 needs.
@@ -439,7 +439,7 @@ impl Preflight<'_> {
             let who = who.into_iter().map(str::to_owned).collect();
             self.say(Code::Stays, &pool.pool, found, &remedy, who);
         }
-        if pool.nodes.is_none() {
+        if pool.nodes.is_none() && !pool.unrendered {
             self.unknown.push(format!("what the nodes of pool {} do: there are no nodes among the files", pool.pool));
         }
     }
@@ -490,29 +490,6 @@ fn of_pods(world: &World) -> &'static str {
             "whether drains evict, and budgets block, more than was counted: pods and budgets that are not among the files are not"
         }
     }
-}
-
-/// R-PREFLIGHT-1: the MachineConfigs that are missing.
-pub(super) fn missing_configs(before: &World) -> Vec<String> {
-    if before.whole {
-        return Vec::new();
-    }
-    let missing = |pool: &MachineConfigPool| {
-        let told = pool.spec.configuration.as_ref().and_then(|told| told.source.as_deref()).unwrap_or_default();
-        let missing: Vec<&str> = told
-            .iter()
-            .filter_map(|source| source.reference.name.as_deref())
-            .filter(|name| before.config(name).is_none())
-            .collect();
-        let name = pool.metadata.name.as_deref().unwrap_or_default();
-        let what = listed(missing.iter().copied());
-        let are = if missing.len() == 1 { "is" } else { "are" };
-        let number = Count(missing.len(), "MachineConfig");
-        (!missing.is_empty()).then(|| {
-            format!("what pool {name} is rendered to: of what it is rendered from, {number} {are} not among the files: {what}")
-        })
-    };
-    before.pools.iter().filter_map(|pool| missing(pool)).collect()
 }
 
 /// R-PREFLIGHT-11.

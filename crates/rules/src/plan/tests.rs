@@ -2,6 +2,7 @@
 
 mod findings;
 mod image_mode;
+mod open;
 mod schema;
 mod update;
 
@@ -371,7 +372,7 @@ fn a_settings_object_makes_what_the_controllers_make_of_it_and_takes_it_away() {
         "apiVersion": format!("{MACHINE_CONFIG_GROUP}/v1"), "kind": "KubeletConfig", "metadata": {"name": "pods"},
         "spec": {"machineConfigPoolSelector": {"matchLabels": {"pool": "worker"}}, "kubeletConfig": {"maxPods": 300}},
     });
-    world.put(ours("ControllerConfig", json!({"metadata": {"name": "machine-config-controller"}})));
+    open::features().into_iter().for_each(|object| world.put(object));
     let plan = planned(&world, &[Change::Apply(object)]);
     let worker = plan.pools.iter().find(|pool| pool.pool == "worker").unwrap();
     let of_kubelet =

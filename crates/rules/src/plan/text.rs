@@ -77,7 +77,8 @@ pub fn summary(plan: &Plan) -> String {
     }
     let (reboots, drains, disturbed) = (plan.reboots(), plan.drains(), plan.disruptions());
     let unknown = plan.acting().filter(|node| node.effect.is_err()).count();
-    let pools: Vec<&str> = plan.unknown_pools().map(|pool| pool.pool.as_str()).collect();
+    let missing = plan.missing.iter().map(String::as_str);
+    let pools: Vec<&str> = plan.unknown_pools().map(|pool| pool.pool.as_str()).chain(missing).collect();
     let known = !plan.leaves_open();
     let mut said = match (reboots, disturbed) {
         (0, 0) if known => "no node reboots, is drained, or has anything restarted".to_owned(),
@@ -113,7 +114,14 @@ fn of_pool(pool: &PoolPlan, now: Timestamp) -> String {
     if let Some(image) = &pool.image {
         let _ = writeln!(out, "  the pool is in image mode: {image}");
     }
+    if pool.unrendered {
+        out.push_str("  what it is rendered to is not known\n");
+        if pool.nodes.is_none() {
+            return out;
+        }
+    }
     match &pool.differences {
+        Err(_) if pool.unrendered => {}
         Err(why) => _ = writeln!(out, "  what differs is not known: {why}"),
         Ok(differences) => {
             for difference in differences.iter().take(DIFFERENCES) {
@@ -123,9 +131,6 @@ fn of_pool(pool: &PoolPlan, now: Timestamp) -> String {
                 let _ = writeln!(out, "  and {} more", Count(differences.len() - DIFFERENCES, "difference"));
             }
         }
-    }
-    if pool.unrendered {
-        out.push_str("  what it is rendered to is not known\n");
     }
     out.push_str(&of_nodes(pool));
     if let Some(forecast) = &pool.forecast {

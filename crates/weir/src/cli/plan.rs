@@ -121,14 +121,15 @@ const KINDS: [(Kind<'static>, &str); 17] = [
 ];
 
 /// Kinds that decisions depend on, and of whose changes no plan is made: what follows from them is written by others, such as the list of
-/// the gates that are on.
-const OF_OTHERS: [Kind<'static>; 7] = [
+/// the gates that are on, or is in the templates of a release, such as what becomes of the pull secret.
+const OF_OTHERS: [Kind<'static>; 8] = [
     (CONFIG_GROUP, "FeatureGate"),
     (CONFIG_GROUP, "ClusterVersion"),
     (CONFIG_GROUP, "Infrastructure"),
     (CONFIG_GROUP, "Proxy"),
     (MACHINE_CONFIG_GROUP, "ControllerConfig"),
     ("", "Node"),
+    ("", "Secret"),
     ("policy", "PodDisruptionBudget"),
 ];
 
@@ -242,7 +243,7 @@ impl Plan {
                 seen.kinds().filter(|kind| OF_OTHERS.contains(kind)).map(|(_, kind)| kind).collect();
             if changes.is_empty() && !others.is_empty() {
                 bail!(
-                    "what a change of {} does cannot be planned: others write what follows from it",
+                    "what a change of {} does is not planned: others write what follows from it, or it is in the release's templates",
                     others.join(", ")
                 );
             }

@@ -169,6 +169,7 @@ mod tests {
             accepted: false,
         };
         Plan {
+            missing: Vec::new(),
             changes: Vec::new(),
             pools: Vec::new(),
             waves: Vec::new(),

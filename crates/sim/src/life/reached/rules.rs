@@ -193,6 +193,7 @@ pub(super) const NEVER: &[(&str, &[&str])] = &[
             "R-FINDING",
             "R-FORECAST",
             "R-FORESEE",
+            "R-OPEN",
             "R-FORWARD",
             "R-LINT",
             "R-NODES",

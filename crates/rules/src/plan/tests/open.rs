@@ -1,0 +1,138 @@
+//! What is not known of pools when objects are missing, and of settings that change what nothing here can compute.
+
+use super::*;
+
+fn settings(kind: &str, spec: &Json) -> Change {
+    Change::Apply(json!({
+        "apiVersion": "config.openshift.io/v1", "kind": kind, "metadata": {"name": "cluster"}, "spec": spec,
+    }))
+}
+
+fn pods(max: u32) -> Change {
+    Change::Apply(json!({
+        "apiVersion": format!("{MACHINE_CONFIG_GROUP}/v1"), "kind": "KubeletConfig", "metadata": {"name": "pods"},
+        "spec": {
+            "machineConfigPoolSelector": {"matchLabels": {"pool": "worker"}}, "kubeletConfig": {"maxPods": max},
+        },
+    }))
+}
+
+/// What every cluster has, of which generators need each.
+pub(super) fn features() -> [Object; 3] {
+    let lists = json!([{"version": "4.20.1", "enabled": [{"name": "OSStreams"}], "disabled": []}]);
+    let status = json!({
+        "desired": {"version": "4.20.1", "image": "r.io/release@old"}, "history": [], "observedGeneration": 1,
+    });
+    let config = |kind: &str, name: &str, status: &Json| {
+        object("config.openshift.io", kind, json!({"metadata": {"name": name}, "spec": {}, "status": status}))
+    };
+    [
+        config("FeatureGate", "cluster", &json!({"featureGates": lists})),
+        config("ClusterVersion", "version", &status),
+        ours("ControllerConfig", json!({"metadata": {"name": "machine-config-controller"}})),
+    ]
+}
+
+fn cluster(more: impl IntoIterator<Item = Object>) -> World {
+    World { whole: true, ..at_rest_with(features().into_iter().chain(more)) }
+}
+
+fn open(plan: &Plan) -> Vec<&str> {
+    assert_eq!(plan.leaves_open(), !plan.changes_nothing(), "{}", text(plan));
+    plan.unknown_pools().map(|pool| pool.pool.as_str()).collect()
+}
+
+#[test]
+fn a_pool_is_not_rendered_without_its_machine_configs() {
+    let mut world = at_rest_with([ours("MachineConfig", config("50-x", "worker", &file("/etc/x", "x")))]);
+    world.configs.retain(|config| config.metadata.name.as_deref() != Some("50-x"));
+    let plan = planned(&world, &[]);
+    assert_eq!((open(&plan), plan.reboots(), order(&plan)), (vec!["infra", "worker"], 0, String::new()));
+    let said = text(&plan);
+    assert!(said.starts_with("what the nodes of infra, worker will do is not known\npool infra: stays on"), "{said}");
+    assert!(!said.contains("default") && !said.contains("as they are"), "{said}");
+    let why = "of what it is rendered from, 1 MachineConfig is not among the files: 50-x";
+    assert_eq!(plan.unknown[0], format!("what pools infra, worker are rendered to: {why}"));
+}
+
+#[test]
+fn a_pool_that_every_cluster_has_is_not_taken_to_be_absent() {
+    let mut world = at_rest();
+    world.pools.retain(|pool| pool.metadata.name.as_deref() != Some("worker"));
+    let plan = planned(&world, &[motd("x")]);
+    assert!(plan.leaves_open() && !plan.changes_nothing());
+    assert!(summary(&plan).contains("what the nodes of worker will do is not known"), "{}", summary(&plan));
+    assert!(plan.unknown.iter().any(|said| said == "what the nodes of pool worker do: it is not among the files"));
+    world.whole = true;
+    assert!(planned(&world, &[motd("x")]).missing.is_empty());
+}
+
+#[test]
+fn settings_are_not_applied_to_what_files_leave_out() {
+    let world = at_rest();
+    for change in [pods(300), settings("Image", &json!({"registrySources": {"blockedRegistries": ["a.example.com"]}}))]
+    {
+        let plan = planned(&world, &[change]);
+        assert_eq!(open(&plan), ["infra", "master", "worker"], "{}", text(&plan));
+        assert!(plan.findings.is_empty(), "{:?}", plan.findings);
+        let said = plan.unknown.iter().find(|said| said.contains("generated from")).unwrap();
+        assert!(
+            said.contains("ControllerConfig machine-config-controller, FeatureGate cluster too, which are"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn tls_settings_change_templates_that_are_not_read() {
+    let modern = || settings("APIServer", &json!({"tlsSecurityProfile": {"type": "Modern", "modern": {}}}));
+    let world = cluster([]);
+    let plan = planned(&world, &[modern()]);
+    assert_eq!(open(&plan), ["infra", "master", "worker"]);
+    assert!(plan.unknown[0].contains("TLS settings of APIServer cluster"), "{:?}", plan.unknown);
+    let other = settings("APIServer", &json!({"audit": {"profile": "None"}}));
+    assert!(planned(&world, &[other]).changes_nothing());
+}
+
+#[test]
+fn what_cannot_be_generated_before_and_after_is_no_reason_to_say_nothing() {
+    let mut world = cluster([]);
+    let Change::Apply(mut odd) = pods(250) else { unreachable!() };
+    odd["spec"]["kubeletConfig"]["cgroupDriver"] = json!("cgroupfs");
+    odd["metadata"]["name"] = json!("odd");
+    world.put(ours("KubeletConfig", odd));
+    let plan = planned(&world, &[pods(300)]);
+    assert_eq!(open(&plan), ["infra", "master", "worker"], "{}", text(&plan));
+    assert!(plan.unknown[0].contains("nothing can be generated from KubeletConfig odd"), "{:?}", plan.unknown);
+    // A change of something else has nothing to do with it.
+    assert!(planned(&world, &[motd("x")]).unknown_pools().next().is_none());
+}
+
+#[test]
+fn what_belongs_to_a_deleted_image_goes_with_it() {
+    let mut registries =
+        config("99-worker-generated-registries", "worker", &file("/etc/containers/registries.conf", "x"));
+    registries["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "config.openshift.io/v1", "kind": "Image", "name": "cluster", "uid": "u"}]);
+    let image = json!({"metadata": {"name": "cluster"}});
+    let world = cluster([ours("MachineConfig", registries), object("config.openshift.io", "Image", image)]);
+    let of_image = change::Reference {
+        group: "config.openshift.io".to_owned(),
+        kind: "Image".to_owned(),
+        namespace: String::new(),
+        name: "cluster".to_owned(),
+    };
+    let plan = planned(&world, &[Change::Delete(of_image)]);
+    let worker = plan.pools.iter().find(|pool| pool.pool == "worker").unwrap();
+    let gone: Vec<&str> = worker.differences.as_ref().unwrap().iter().map(|one| one.what.as_str()).collect();
+    assert_eq!(gone, ["file /etc/containers/registries.conf"], "{:?} {:?}", plan.findings, plan.unknown);
+}
+
+#[test]
+fn files_without_a_machine_configuration_say_that_policies_are_not_known() {
+    let said = |world: &World| planned(world, &[motd("x")]).unknown.join("\n");
+    let mut world = at_rest();
+    assert!(said(&world).contains("whether a node disruption policy covers what differs"), "{}", said(&world));
+    world.whole = true;
+    assert!(!said(&world).contains("policy"), "{}", said(&world));
+}
