@@ -55,6 +55,8 @@ pub(crate) enum Content {
     /// Nothing in it does.
     Counted(Counts),
     Refused(ReadError),
+    /// It is nothing that an archive holds, and why.
+    PassedOver(&'static str),
 }
 
 /// The manifest files in an archive, by name.
@@ -102,6 +104,7 @@ impl<R: Read> Read for Bounded<R> {
 enum Kind {
     File,
     Folder,
+    Link,
     Special,
 }
 
@@ -135,6 +138,7 @@ impl Contents<'_> {
                     let kind = match kind {
                         EntryType::Regular | EntryType::Continuous => Kind::File,
                         EntryType::Directory => Kind::Folder,
+                        EntryType::Link | EntryType::Symlink => Kind::Link,
                         _ => Kind::Special,
                     };
                     if let Some(name) = below(&name) {
@@ -153,6 +157,7 @@ impl Contents<'_> {
             self.check_count(count)?;
             let entry = entry.map_err(failed)?;
             let kind = match entry.is_special {
+                true if entry.is_link => Kind::Link,
                 true => Kind::Special,
                 false if entry.name.ends_with(b"/") => Kind::Folder,
                 false => Kind::File,
@@ -199,15 +204,14 @@ impl Contents<'_> {
         if !is_manifest(&name) || kind == Kind::Folder {
             return Ok(());
         }
-        if kind == Kind::Special {
-            tracing::debug!("{}: links and other special files in archives are not read", path.display());
-            return Ok(());
-        }
-        let content = if size > self.limits.file {
-            Content::Refused(ReadError::TooLarge { path, most: self.limits.file })
-        } else {
-            let read = open().and_then(|contents| text(contents, size));
-            self.content(read.map_err(|source| ReadError::Io { path: self.path.to_owned(), source })?)?
+        let content = match kind {
+            Kind::Link => Content::PassedOver("a link: links in archives are not followed"),
+            Kind::Special => Content::PassedOver("no regular file"),
+            _ if size > self.limits.file => Content::Refused(ReadError::TooLarge { path, most: self.limits.file }),
+            _ => {
+                let read = open().and_then(|contents| text(contents, size));
+                self.content(read.map_err(|source| ReadError::Io { path: self.path.to_owned(), source })?)?
+            }
         };
         self.files.insert(name, content);
         Ok(())

@@ -393,6 +393,12 @@ impl Reader<'_, '_> {
                         add(&mut self.sink.seen.kinds, counts);
                     }
                     Content::Refused(error) => self.refuse(&path, error, origin),
+                    // No error, whoever packed it: what it leads to may well be in the archive, too.
+                    Content::PassedOver(why) => {
+                        self.sink.seen.files += 1;
+                        self.sink.seen.passed_over += 1;
+                        tracing::info!("passed over: {}: {why}", path.display());
+                    }
                 }
             }),
             Err(error) => self.refuse(path, error, Origin::default()),

@@ -15,6 +15,8 @@ pub(crate) struct Entry {
     pub(crate) size: u64,
     /// Whether it is a link or something else that only a file system knows.
     pub(crate) is_special: bool,
+    /// Whether it is a link.
+    pub(crate) is_link: bool,
     packed: u64,
     method: u16,
     is_encrypted: bool,
@@ -51,6 +53,7 @@ const UNIX: u8 = 3;
 const KIND_OF_FILE: u32 = 0o170_000;
 const REGULAR: u32 = 0o100_000;
 const FOLDER: u32 = 0o040_000;
+const LINK: u32 = 0o120_000;
 
 fn broken(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("it is no zip archive, or is damaged: {what}"))
@@ -101,8 +104,10 @@ impl<'f> Directory<'f> {
         // In this order they are in the extra field.
         let (size, packed, header) = (field(24)?, field(20)?, field(42)?);
         let mode = (get(&listed, 38, 4)? >> 16) as u32 & KIND_OF_FILE;
+        let is_unix = listed.get(5) == Some(&UNIX);
         Ok(Entry {
-            is_special: listed.get(5) == Some(&UNIX) && ![0, REGULAR, FOLDER].contains(&mode),
+            is_special: is_unix && ![0, REGULAR, FOLDER].contains(&mode),
+            is_link: is_unix && mode == LINK,
             method: get(&listed, 10, 2)? as u16,
             is_encrypted: get(&listed, 8, 2)? as u16 & ENCRYPTED != 0,
             crc: get(&listed, 16, 4)? as u32,

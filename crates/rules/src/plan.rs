@@ -55,7 +55,7 @@ pub use finding::{Code, Finding};
 pub use markdown::markdown;
 pub use preflight::PACKAGES;
 pub use release::Payload;
-pub use text::{summary, text};
+pub use text::{one_line, summary, text};
 
 use crate::{
     forecast::Forecast,

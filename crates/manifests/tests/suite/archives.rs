@@ -1,9 +1,9 @@
 //! Archives.
 
-use crate::tree::{GATHERED, Tree, gzip, node, objects, pool, tar, within};
+use crate::tree::{GATHERED, POOL, Tree, WANTS, gzip, node, objects, pool, tar, within};
 use std::path::PathBuf;
 use tar::{Builder, EntryType, Header};
-use weir_manifests::Limits;
+use weir_manifests::{Limits, Rule, read};
 
 /// Type, name and contents.
 type Entry<'a> = (EntryType, &'a str, &'a [u8]);
@@ -103,6 +103,27 @@ fn entries() {
         let found = Archive::of("a.tar", &packed(&entries)).objects();
         assert_eq!(found, (titles.into_iter().map(str::to_owned).collect(), vec![]), "{name}");
     }
+}
+
+/// Each that would be read if it were a file, once for each name.
+#[test]
+fn links_are_counted_as_what_could_not_be_read() {
+    let a = node("a", 1).to_string();
+    let archive = Archive::of(
+        "a.tar",
+        &packed(&[
+            file("a.yaml", &a),
+            (EntryType::Symlink, "x.yaml", b""),
+            (EntryType::Symlink, "x.yaml", b""),
+            (EntryType::Link, "y.json", b""),
+            (EntryType::Symlink, "current.log", b""),
+            (EntryType::Symlink, "z.yaml", b""),
+            file("z.yaml", &a),
+        ]),
+    );
+    let seen = read(std::slice::from_ref(&archive.1), Rule::Objects(&WANTS)).each(|_| anyhow::Ok(())).unwrap();
+    let said = seen.need(POOL).unwrap_err().to_string();
+    assert!(said.ends_with(": found 2 Node in 4 files; 2 files could not be read"), "{said}");
 }
 
 #[test]

@@ -477,6 +477,13 @@ fn a_plan_is_printed_for_scripts_and_for_merge_requests() {
 }
 
 #[test]
+fn a_value_stays_within_its_line() {
+    let odd = config("99-a", "worker", &json!({"kernelArguments": ["a=1\nnote: all is well"]}));
+    let said = text(&planned(&at_rest(), &[Change::Apply(odd)]));
+    assert!(said.contains("a=1\\nnote: all is well") && !said.contains("\nnote: all is well"), "{said}");
+}
+
+#[test]
 fn without_nodes_nothing_is_claimed_about_them() {
     let mut world = at_rest();
     world.nodes.clear();

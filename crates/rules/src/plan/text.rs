@@ -156,18 +156,27 @@ pub(super) fn heading(pool: &PoolPlan) -> String {
 
 fn of_difference(difference: &Difference) -> String {
     let Difference { what, before, after, origin } = difference;
+    let what = one_line(what);
     let mut from = origin.object.clone();
     if let Some(made_from) = &origin.made_from {
         from = format!("{from}, made from {made_from}");
     }
     match (before, after) {
-        (Some(Value::Text(before)), Some(Value::Text(after))) => format!("  {what}: {before} → {after}, from {from}\n"),
-        (None, Some(Value::Text(after))) => format!("  {what}: + {after}, from {from}\n"),
-        (Some(Value::Text(before)), None) => format!("  {what}: - {before}, was from {from}\n"),
+        (Some(Value::Text(before)), Some(Value::Text(after))) => {
+            format!("  {what}: {} → {}, from {from}\n", one_line(before), one_line(after))
+        }
+        (None, Some(Value::Text(after))) => format!("  {what}: + {}, from {from}\n", one_line(after)),
+        (Some(Value::Text(before)), None) => format!("  {what}: - {}, was from {from}\n", one_line(before)),
         (None, after) => format!("  {what}: new, from {from}\n{}", lines('+', after.as_ref())),
         (before, None) => format!("  {what}: removed, was from {from}\n{}", lines('-', before.as_ref())),
         (before, after) => format!("  {what}: changed, from {from}\n{}", changed(before.as_ref(), after.as_ref())),
     }
+}
+
+/// A value within a line: with its line breaks it could pretend to be further lines.
+#[must_use]
+pub fn one_line(value: &str) -> String {
+    value.replace('\n', "\\n")
 }
 
 fn of_text(value: Option<&Value>) -> Option<&str> {

@@ -200,6 +200,20 @@ pub fn explain_all(world: &World, now: Timestamp) -> Vec<Explained> {
     views.explain_all(&views.plan(None, now), now)
 }
 
+/// The same without what only grows or shrinks with time, to see whether anything else has changed. That a node has become slow is
+/// such a change, and how slow it is, is none.
+#[must_use]
+pub fn timeless(pools: &[Explained]) -> Vec<Explained> {
+    let mut pools = pools.to_vec();
+    for forecast in pools.iter_mut().filter_map(|pool| pool.forecast.as_mut()) {
+        forecast.left = [0; 2];
+        for slow in &mut forecast.slow {
+            slow.took = 0;
+        }
+    }
+    pools
+}
+
 /// Nodes that should have a pool but have none, with the reason, by name.
 #[must_use]
 pub fn without_pool(world: &World) -> Vec<(String, WaitReason)> {

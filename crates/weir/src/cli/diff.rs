@@ -1,6 +1,6 @@
 //! `weir diff`: what differs between two configurations of machines.
 
-use super::{Output, manifest_source::Given, print, subject::Subject};
+use super::{Output, harmless, manifest_source::Given, print, subject::Subject};
 use crate::exit::Outcome;
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use similar::{Algorithm, TextDiff};
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use weir_ignition::diff::{Change, Contents, State};
 use weir_rules::{
+    plan::one_line,
     render::changes::{Changes, FieldChange, changes},
     world::{World, generated::difference::hidden},
 };
@@ -59,7 +60,7 @@ impl Diff {
         let (from, to) = (name(&before), name(&after));
         match self.output {
             Some(output) => output.write(&data(&from, &to, &found)),
-            None => Ok(text(&from, &to, &found)),
+            None => Ok(harmless(text(&from, &to, &found))),
         }
     }
 }
@@ -82,22 +83,22 @@ fn text(from: &str, to: &str, found: &Changes) -> String {
 fn field(change: &FieldChange) -> String {
     let FieldChange { field, before, after } = change;
     if before.len() <= 1 && after.len() <= 1 {
-        let of = |values: &[String]| values.first().cloned().unwrap_or_else(|| "(none)".to_owned());
+        let of = |values: &[String]| values.first().map_or_else(|| "(none)".to_owned(), |value| one_line(value));
         return format!("{field}: {} → {}\n", of(before), of(after));
     }
     let (old, new): (BTreeSet<&String>, BTreeSet<&String>) = (before.iter().collect(), after.iter().collect());
-    let removed = before.iter().filter(|value| !new.contains(value)).map(|value| format!(" -{value}"));
-    let added = after.iter().filter(|value| !old.contains(value)).map(|value| format!(" +{value}"));
+    let removed = before.iter().filter(|value| !new.contains(value)).map(|value| format!(" -{}", one_line(value)));
+    let added = after.iter().filter(|value| !old.contains(value)).map(|value| format!(" +{}", one_line(value)));
     let lines: String = removed.chain(added).collect();
     if lines.is_empty() {
-        format!("{field}: {} → {}\n", before.join(" "), after.join(" "))
+        format!("{field}: {} → {}\n", one_line(&before.join(" ")), one_line(&after.join(" ")))
     } else {
         format!("{field}:{lines}\n")
     }
 }
 
 fn part(change: &Change) -> String {
-    let subject = &change.subject;
+    let subject = one_line(&change.subject.to_string());
     match (&change.before, &change.after) {
         (None, after) => format!("{subject}: added\n{}", lines(&Contents::None, contents(after.as_ref()))),
         (before, None) => format!("{subject}: removed\n{}", lines(contents(before.as_ref()), &Contents::None)),

@@ -1,6 +1,6 @@
 //! `weir history`: what came of the last rollouts.
 
-use super::{Output, manifest_source::Given, print};
+use super::{Output, harmless, manifest_source::Given, print};
 use crate::exit::Outcome;
 use anyhow::{Result, bail};
 use jiff::Timestamp;
@@ -33,39 +33,65 @@ impl History {
     /// When the files cannot be read, the cluster cannot be asked, or there is no history of this.
     pub(super) fn run(&self) -> Result<Outcome> {
         let world = self.given.world("history")?;
-        let now = Timestamp::now();
-        let mut pools = histories(&world);
-        if pools.is_empty() {
-            bail!(
+        let (pools, now) = (histories(&world), Timestamp::now());
+        let (pools, text) = match &self.what {
+            None if pools.is_empty() => bail!(
                 "there is no history: no pool got another configuration while weir's controller ran here, or the ConfigMaps \
                  weir-history-POOL are not among what was read"
-            );
-        }
-        if let Some(pool) = self.what.as_ref().filter(|what| pools.contains_key(*what)) {
-            pools.retain(|name, _| name == pool);
-        }
-        let text = match (self.output, &self.what) {
-            (Some(output), _) => output.write(&json!({ "pools": pools }))?,
-            (None, None) => table(&pools, now),
-            (None, Some(what)) => match pools.get(what) {
-                Some(history) => of_pool(history, now),
-                None => of_node(&pools, what, now),
-            },
+            ),
+            None => {
+                let text = table(&pools, now);
+                (pools, text)
+            }
+            Some(what) => part(&world, pools, what, now)?,
         };
-        if text.is_empty() {
-            let what = self.what.as_deref().unwrap_or_default();
-            let known: Vec<&str> = pools.keys().map(String::as_str).collect();
-            bail!(
-                "there is no pool {what}, and no node {what} in the last rollout of one; there are: {}",
-                known.join(", ")
-            );
-        }
+        let text = match self.output {
+            Some(output) => output.write(&json!({ "pools": pools }))?,
+            None => harmless(text),
+        };
         print(text.as_bytes())?;
         Ok(Outcome::Done)
     }
 }
 
-fn histories(world: &World) -> BTreeMap<String, Rollouts> {
+type Histories = BTreeMap<String, Rollouts>;
+
+/// What there is of a pool or a node, for programs and for people.
+fn part(world: &World, mut pools: Histories, what: &str, now: Timestamp) -> Result<(Histories, String)> {
+    let mut known: Vec<&str> = world.pools.iter().filter_map(|pool| pool.metadata.name.as_deref()).collect();
+    if let Some(history) = pools.remove(what) {
+        let text = of_pool(&history, now);
+        return Ok((BTreeMap::from([(what.to_owned(), history)]), text));
+    }
+    if known.contains(&what) {
+        // Files may leave out what a cluster has.
+        let more = match world.whole {
+            true => String::new(),
+            false => format!(", or the ConfigMap weir-history-{what} is not among what was read"),
+        };
+        let text = format!("pool {what} has no rollouts in its history yet{more}\n");
+        return Ok((BTreeMap::from([(what.to_owned(), Rollouts::default())]), text));
+    }
+    let text = of_node(&pools, what, now);
+    if text.is_empty() {
+        known.sort_unstable();
+        let known = known.join(", ");
+        if world.whole {
+            bail!("there is no pool {what}, and no node {what} in the last rollout of one; there are: {known}");
+        }
+        bail!("no history of a pool or node {what} is there; the pools that were read are: {known}");
+    }
+    pools.retain(|_, history| history.rollouts.last().is_some_and(|last| last.each.contains_key(what)));
+    for history in pools.values_mut() {
+        history.rollouts.drain(..history.rollouts.len().saturating_sub(1));
+        for rollout in &mut history.rollouts {
+            rollout.each.retain(|node, _| node == what);
+        }
+    }
+    Ok((pools, text))
+}
+
+fn histories(world: &World) -> Histories {
     let names = world.pools.iter().filter_map(|pool| pool.metadata.name.clone());
     let found = names.filter_map(|name| Some((world.history(&name)?, name)));
     found.filter(|(history, _)| !history.rollouts.is_empty()).map(|(history, name)| (name, history)).collect()

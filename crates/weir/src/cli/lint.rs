@@ -1,6 +1,6 @@
 //! `weir lint`: what is wrong with manifests, before a cluster sees them.
 
-use super::print;
+use super::{harmless, print};
 use crate::exit::Outcome;
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ impl Lint {
         }
         found.extend(seen.barren().map(|(path, why)| nothing_found(path, &why)));
         let text = match self.output {
-            None => found.iter().map(|placed| format!("{}\n", placed.line())).collect(),
+            None => harmless(found.iter().map(|placed| format!("{}\n", placed.line())).collect()),
             Some(Output::Json) => {
                 serde_json::to_string_pretty(&found.iter().map(Placed::json).collect::<Vec<_>>())? + "\n"
             }
@@ -152,12 +152,43 @@ impl Placed {
     }
 }
 
+/// How findings in standard input name it.
+const STANDARD_INPUT: &str = "standard input";
+/// What stands in the path of a URI as it is, beside letters and digits.
+const IN_PATHS: &[u8] = b"-._~!$&'()*+,;=:@/";
+
+/// A file's name as a URI reference.
+///
+/// Source: RFC 3986, sections 3.3 and 4.2.
+fn uri(file: &str) -> String {
+    if file == STANDARD_INPUT {
+        return "stdin".to_owned();
+    }
+    let path = Path::new(file);
+    let path = path.strip_prefix("./").unwrap_or(path).to_string_lossy();
+    // Two slashes would name a host, a colon in the first part a scheme, and nothing the document itself.
+    let (before, path) = match path.strip_prefix("//") {
+        Some(rest) => ("/", rest.trim_start_matches('/')),
+        None if path.is_empty() => (".", ""),
+        None if path.split('/').next().is_some_and(|first| first.contains(':')) => ("./", &*path),
+        None => ("", &*path),
+    };
+    let mut uri = before.to_owned();
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || IN_PATHS.contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            uri.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    uri
+}
+
 /// Source: SARIF 2.1.0, <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
 fn sarif(found: &[Placed]) -> Value {
     let results = found.iter().map(|placed| {
         let At { file, line, .. } = &placed.at;
-        let uri = Path::new(file).strip_prefix("./").unwrap_or(Path::new(file)).display().to_string();
-        let mut place = json!({"artifactLocation": {"uri": uri}});
+        let mut place = json!({"artifactLocation": {"uri": uri(file)}});
         if let Some(line) = line {
             place["region"] = json!({"startLine": line});
         }
@@ -175,4 +206,26 @@ fn sarif(found: &[Placed]) -> Value {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0",
         "runs": [{"tool": {"driver": driver}, "results": results.collect::<Vec<_>>()}],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_are_uri_references() {
+        for (file, reference) in [
+            ("a/b.yaml", "a/b.yaml"),
+            ("./a b.yaml", "a%20b.yaml"),
+            ("/x/100%#?.yaml", "/x/100%25%23%3F.yaml"),
+            ("ü[1].yaml", "%C3%BC%5B1%5D.yaml"),
+            ("a:b/c.yaml", "./a:b/c.yaml"),
+            ("a/b:c.yaml", "a/b:c.yaml"),
+            ("//a/b.yaml", "/a/b.yaml"),
+            (".", "."),
+            ("standard input", "stdin"),
+        ] {
+            assert_eq!(uri(file), reference, "{file}");
+        }
+    }
 }

@@ -36,6 +36,7 @@ mod sim;
 mod status;
 mod subject;
 mod switch;
+mod terminal;
 pub mod up;
 mod update;
 mod wait;
@@ -51,6 +52,7 @@ pub use image_source::ImageSource;
 pub use machines::Machines;
 pub use payload::Payload;
 pub use status::Status;
+pub(crate) use terminal::harmless;
 
 use crate::exit::Outcome;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};

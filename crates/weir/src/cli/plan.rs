@@ -2,7 +2,7 @@
 
 pub(crate) mod images;
 
-use super::{Cluster, ImageSource, manifest_source::runtime, picture, print};
+use super::{Cluster, ImageSource, harmless, manifest_source::runtime, picture, print};
 use crate::{exit::Outcome, rollout_objects};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -188,10 +188,10 @@ impl Plan {
         };
         let data = || serde_json::to_string_pretty(&plan::data(&plan));
         let text = match self.output {
-            None => plan::text(&plan),
+            None => harmless(plan::text(&plan)),
             Some(Format::Json) => data()? + "\n",
             Some(Format::Yaml) => serde_saphyr::to_string(&plan::data(&plan))?,
-            Some(Format::Markdown) => plan::markdown(&plan),
+            Some(Format::Markdown) => harmless(plan::markdown(&plan)),
         };
         if let Some(path) = &self.svg {
             picture(path, &weir_dashboard::svg::plan(&plan))?;

@@ -1,6 +1,6 @@
 //! `weir status`: the state of every pool, and which nodes wait for what.
 
-use super::{Output, manifest_source::Given, picture, print};
+use super::{Output, harmless, manifest_source::Given, picture, print};
 use crate::{exit::Outcome, rollout_objects};
 use anyhow::Result;
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use std::{io::IsTerminal as _, path::PathBuf, time::Duration};
 use weir_dashboard::svg;
 use weir_rules::world::{
     World,
-    explain::{Explained, bars, explain, explain_all, explained, nodes, summary, unplaced, without_pool},
+    explain::{Explained, bars, explain, explain_all, explained, nodes, summary, timeless, unplaced, without_pool},
 };
 
 /// How the pools are, what is the cause, which nodes wait for what, and what to do next
@@ -48,9 +48,10 @@ impl Status {
     pub fn run(&self) -> Result<Outcome> {
         if !self.watch {
             let world = self.given.world("status")?;
-            let text = self.shown(&world)?;
+            let now = Timestamp::now();
+            let text = self.shown(&self.pools(&world, now)?, &world, now)?;
             if let Some(path) = &self.svg {
-                picture(path, &svg::status(&world, Timestamp::now()))?;
+                picture(path, &svg::status(&world, now))?;
             }
             print(text.as_bytes())?;
             return Ok(Outcome::Done);
@@ -69,35 +70,39 @@ impl Status {
         let in_place = self.output.is_none() && std::io::stdout().is_terminal();
         let mut last = String::new();
         loop {
-            let text = self.shown(&rollout_objects::of_cluster(client).await?)?;
-            if text != last {
+            let (world, now) = (rollout_objects::of_cluster(client).await?, Timestamp::now());
+            let pools = self.pools(&world, now)?;
+            // That time has passed alone is no change: it would be one all the time.
+            let seen = self.shown(&timeless(&pools), &world, Timestamp::MIN)?;
+            if seen != last {
+                let text = self.shown(&pools, &world, now)?;
                 let gap = match (in_place, &self.output) {
                     (true, _) => CLEAR,
                     (false, None) if !last.is_empty() => "\n",
                     (false, _) => "",
                 };
                 print(format!("{gap}{text}").as_bytes())?;
-                last = text;
+                last = seen;
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
-    fn shown(&self, world: &World) -> Result<String> {
-        let now = Timestamp::now();
-        let pools = match &self.pool {
+    fn pools(&self, world: &World, now: Timestamp) -> Result<Vec<Explained>> {
+        Ok(match &self.pool {
             Some(pool) => vec![explain(world, pool, now)?],
             None => explain_all(world, now),
-        };
+        })
+    }
+
+    fn shown(&self, pools: &[Explained], world: &World, now: Timestamp) -> Result<String> {
         match self.output {
-            Some(output) => output.write(&json(&pools, world)),
-            None => Ok(self.text(&pools, world, now)),
+            Some(output) => output.write(&json(pools, world)),
+            None => Ok(harmless(self.text(pools, world, now))),
         }
     }
 
     fn text(&self, pools: &[Explained], world: &World, now: Timestamp) -> String {
-        // While watching, a longer wait alone is not a change.
-        let now = if self.watch { Timestamp::MIN } else { now };
         let mut text = String::new();
         if self.watch && std::io::stdout().is_terminal() {
             text = bars(pools) + "\n";

@@ -1,6 +1,6 @@
 //! `weir switch`: switches a pool to another OS image stream, and shows the consequences first.
 
-use super::{Output, cluster::Cluster, pause::TRIES, print};
+use super::{Output, cluster::Cluster, harmless, pause::TRIES, print};
 use crate::{exit::Outcome, inputs, rollout_objects};
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
@@ -67,7 +67,7 @@ impl Switch {
             None if plan.changes_nothing() && !plan.is_inhibited() => {
                 format!("pool {} gets stream {} already: no node reboots\n", self.pool, self.stream)
             }
-            None => plan::text(&plan),
+            None => harmless(plan::text(&plan)),
         };
         print(text.as_bytes())?;
         if plan.is_inhibited() {

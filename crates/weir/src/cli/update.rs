@@ -1,6 +1,6 @@
 //! `weir update`: takes a cluster of `weir up` to another release, and shows the consequences first.
 
-use super::{Cluster, ImageSource, manifest_source::runtime, plan::images, print};
+use super::{Cluster, ImageSource, harmless, manifest_source::runtime, plan::images, print};
 use crate::{exit::Outcome, reach::known, rollout_objects};
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
@@ -65,7 +65,7 @@ impl Update {
         let version = self.may_be_updated(&world)?;
         let reference = absolute(&self.to)?;
         let (plan, payload) = self.plan(&world, &reference, unknown).await?;
-        print(plan::text(&plan).as_bytes())?;
+        print(harmless(plan::text(&plan)).as_bytes())?;
         if plan.is_inhibited() && !self.force {
             return Ok(Outcome::Blocked);
         }

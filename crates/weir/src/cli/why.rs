@@ -1,7 +1,7 @@
 //! `weir why`: the causes of something, down to what a user can change.
 
 use super::{
-    Output,
+    Output, harmless,
     manifest_source::{Given, runtime},
     print,
 };
@@ -84,7 +84,7 @@ impl Why {
         };
         let text = match self.output {
             Some(output) => output.write(&answer.json())?,
-            None => answer.text(now),
+            None => harmless(answer.text(now)),
         };
         print(text.as_bytes())?;
         Ok(Outcome::Done)

@@ -255,7 +255,7 @@ fn the_unreadable_has_a_place() -> Result<()> {
         assert_eq!(found, (&"Unreadable".into(), &"standard input".into(), &line.into()), "{text}");
         let sarif: Value = serde_json::from_slice(&weir(&["lint", "-f", "-", "-o", "sarif"], &text)?.stdout)?;
         let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
-        assert_eq!(place["artifactLocation"]["uri"], "standard input");
+        assert_eq!(place["artifactLocation"]["uri"], "stdin");
         assert_eq!(place["region"]["startLine"], line);
     }
     let sarif: Value = serde_json::from_slice(&weir(&["lint", "-f", "there/is-none.yaml", "-o", "sarif"], "")?.stdout)?;

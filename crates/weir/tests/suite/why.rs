@@ -257,12 +257,43 @@ fn histories_of_pools_and_nodes() -> Result<()> {
         ),
         (&json!(2), &json!(true))
     );
-    let (code, text) = refused(&["history", "z"], &file)?;
-    ensure!(
-        code == Some(1) && text.contains("there is no pool z, and no node z") && text.contains("there are: worker"),
-        "{text}"
-    );
+    for arguments in [&["history", "z"][..], &["history", "z", "-o", "json"]] {
+        let (code, text) = refused(arguments, &file)?;
+        ensure!(
+            code == Some(1) && text.contains("no history of a pool or node z is there") && text.contains("are: worker"),
+            "{text}"
+        );
+    }
     let (code, text) = refused(&["history"], &state(folder.path(), false)?)?;
     ensure!(code == Some(1) && text.contains("there is no history: "), "{text}");
+    Ok(())
+}
+
+/// Two pools, one of which has had no rollout, and two nodes in the last one of the other.
+#[test]
+fn histories_are_of_what_was_asked_for() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = state(folder.path(), true)?;
+    let mut list: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
+    let items = list["items"].as_array_mut().context("items")?;
+    items.push(json!({"apiVersion": format!("{PREFIX}/v1"), "kind": "MachineConfigPool", "metadata": {"name": "infra"}, "spec": {}}));
+    let kept = items.iter_mut().find(|item| item["kind"] == "ConfigMap").context("a history")?;
+    let mut rollouts: Value = serde_json::from_str(kept["data"]["history.json"].as_str().context("rollouts")?)?;
+    let each = &mut rollouts["rollouts"][0]["each"];
+    each["b"] = each["a"].clone();
+    kept["data"]["history.json"] = rollouts.to_string().into();
+    std::fs::write(&file, list.to_string())?;
+    let text = said(&["history", "infra"], &file)?;
+    ensure!(text.starts_with("pool infra has no rollouts in its history yet"), "{text}");
+    let pools = |what: &str| -> Result<Value> {
+        let text = said(&["history", what, "-o", "json"], &file)?;
+        Ok(serde_json::from_str::<Value>(&text)?["pools"].take())
+    };
+    assert_eq!(pools("infra")?, json!({"infra": {"rollouts": []}}));
+    let worker = pools("worker")?;
+    assert_eq!(worker["worker"]["rollouts"][0]["each"].as_object().map(serde_json::Map::len), Some(2));
+    let node = pools("a")?;
+    let each = node["worker"]["rollouts"][0]["each"].as_object().context("nodes")?;
+    assert_eq!(each.keys().collect::<Vec<_>>(), ["a"]);
     Ok(())
 }

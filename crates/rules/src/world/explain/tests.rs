@@ -197,3 +197,28 @@ fn a_paused_pool_says_what_ends_that_and_a_bar_how_far_it_is() {
     );
     assert_eq!(bars(&pools), format!("worker  {}{} 1/2\n", "█".repeat(15), "░".repeat(15)));
 }
+
+#[test]
+fn only_what_time_does_to_a_forecast_is_no_change() {
+    let now_of = |left: [u64; 2], slow: Option<u64>| {
+        let mut pools = explain_all(&sample(), now());
+        let forecast = pools.iter_mut().find_map(|pool| pool.forecast.as_mut()).unwrap();
+        forecast.left = left;
+        forecast.slow = slow
+            .map(|took| crate::forecast::Slow {
+                node: "a".to_owned(),
+                phase: crate::history::Phase::Drain,
+                took,
+                usual: 1_000,
+            })
+            .into_iter()
+            .collect();
+        summary(&timeless(&pools), Timestamp::MIN)
+    };
+    let first = now_of([600_000, 1_200_000], None);
+    assert!(first.contains("3 nodes to go in ") && !first.contains("(for 1h)"), "{first}");
+    assert_eq!(now_of([599_000, 1_199_000], None), first);
+    let slow = now_of([0, 600_000], Some(2_000));
+    assert!(slow.contains("a takes longer than others: drain"), "{slow}");
+    assert_eq!(now_of([0, 500_000], Some(3_000)), slow);
+}

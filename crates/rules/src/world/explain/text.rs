@@ -104,9 +104,7 @@ pub fn summary(pools: &[Explained], now: Timestamp) -> String {
     let mut out = if health.is_empty() { health } else { format!("health: {health}\n") };
     out.push_str(&table(&rows));
     for pool in pools {
-        // Without a time, as while watching, nothing is said that changes with it.
-        let timed = if now == Timestamp::MIN { Vec::new() } else { expected(pool) };
-        for line in of_pool(pool).into_iter().chain(timed).chain(waits(pool, now)) {
+        for line in of_pool(pool).into_iter().chain(expected(pool)).chain(waits(pool, now)) {
             let _ = writeln!(out, "{}: {line}", pool.pool);
         }
     }

@@ -1,7 +1,7 @@
 //! `weir explain rollout`: which nodes a pool has, which may start, and what the others wait for.
 
 use crate::{
-    cli::{Output, manifest_source::Given, print},
+    cli::{Output, harmless, manifest_source::Given, print},
     exit::Outcome,
 };
 use anyhow::{Result, bail};
@@ -30,8 +30,8 @@ impl Rollout {
     pub(super) fn run(&self) -> Result<Outcome> {
         let (world, now) = (self.given.world("explain")?, Timestamp::now());
         let text = match (self.output, &self.pool) {
-            (None, Some(pool)) => explained(&explain(&world, pool, now)?, now),
-            (None, None) => everything(&world, now),
+            (None, Some(pool)) => harmless(explained(&explain(&world, pool, now)?, now)),
+            (None, None) => harmless(everything(&world, now)),
             (Some(output), Some(pool)) => output.write(&explain(&world, pool, now)?.json())?,
             (Some(output), None) => output.write(&membership(&world))?,
         };
