@@ -214,11 +214,13 @@ pub fn timeless(pools: &[Explained]) -> Vec<Explained> {
     pools
 }
 
-/// Nodes that should have a pool but have none, with the reason, by name.
+/// Nodes that should have a pool but have none, with the reason, by name; without those of [`unplaced`].
 #[must_use]
 pub fn without_pool(world: &World) -> Vec<(String, WaitReason)> {
     let views = world.views();
-    views.lost().into_iter().map(|lost| (lost.node, lost.reason)).collect()
+    let all_pools = views.left_out().is_empty();
+    let lost = views.lost().into_iter().filter(|lost| all_pools || lost.reason != WaitReason::NoPool);
+    lost.map(|lost| (lost.node, lost.reason)).collect()
 }
 
 /// Nodes whose pool is not known (R-EXPLAIN-9).

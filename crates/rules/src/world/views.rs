@@ -174,15 +174,10 @@ impl<'a> Views<'a> {
         }
     }
 
-    /// Nodes that should have a pool but have none. Those that no pool selects are not known to have none while
-    /// [pools are missing](Self::left_out).
+    /// Nodes that should have a pool but have none.
     #[must_use]
     pub fn lost(&self) -> Vec<Lost> {
-        let mut lost = lost(&self.pools, &self.nodes, &self.membership);
-        if !self.left_out().is_empty() {
-            lost.retain(|lost| lost.reason != WaitReason::NoPool);
-        }
-        lost
+        lost(&self.pools, &self.nodes, &self.membership)
     }
 
     /// Pools that every cluster has, and that files leave out.

@@ -130,8 +130,10 @@ fn pools((target, role): (&str, &str)) -> Vec<Arc<MachineConfigPool>> {
 }
 
 /// What a plan starts, ends and marks, for whom it waits, and the statuses that follow; what somebody waits for may change its wording.
+/// Versions of nodes that start count where they are told (R-ROLLOUT-12).
 fn outcome(views: &Views<'_>, now: Timestamp) -> (RolloutPlan, Vec<String>, Vec<(String, MachineConfigPoolStatus)>) {
-    let plan = views.plan(None, now);
+    let mut plan = views.plan(None, now);
+    plan.start.iter_mut().for_each(|start| start.version.clear());
     let statuses = views.statuses(&plan, &views.lost(), now);
     let statuses = statuses.into_iter().map(|new| (new.pool.metadata.name.clone().unwrap_or_default(), new.status));
     let waiting = plan.hold.iter().map(|held| held.node.clone()).collect();

@@ -101,6 +101,7 @@ fn for_people() {
         text,
         "pool worker: 4 nodes, 1 of at most 2 unavailable, to reach rendered-worker-2
   Updating=True: All nodes are updating to MachineConfig rendered-worker-2
+  NodesWithoutPool=True: in no pool: y: no pool's nodeSelector matches it; label it for one
   a  waits: updating to rendered-worker-2 (for 1h)
   b  may start now, as number 1
   c  waits: 1 node goes first
