@@ -261,8 +261,10 @@ impl fmt::Write for Escaped<'_> {
     }
 }
 
-/// Control characters, and those that turn the direction of text or are not seen (Unicode Standard Annex 9, and "Default ignorable").
-fn hides(character: char) -> bool {
+/// Control characters but line breaks and tabs, and those that turn the direction of text or are not seen (Unicode Standard Annex 9, and
+/// "Default ignorable"): what text of others must not bring along.
+#[must_use]
+pub fn hides(character: char) -> bool {
     let is_control = character.is_control() && !matches!(character, '\n' | '\t');
     is_control
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')

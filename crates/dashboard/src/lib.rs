@@ -41,6 +41,7 @@ pub mod watching;
 
 pub use connections::Page;
 pub use door::{Door, Key};
+pub use html::hides;
 pub use planning::PlanUpdate;
 pub use reviews::Reviews;
 pub use source::{Everything, Files, Source};

@@ -1,8 +1,7 @@
 //! Which findings apply to a change.
 //!
 //! R-PREFLIGHT-1 Pools are looked at that change. What kept a pool from being rendered before as well is no consequence of the change:
-//! it is told among what is not known. So are MachineConfigs that a pool is rendered from now and that are not among the files: what is
-//! rendered without them is not what the cluster renders.
+//! it is told among what is not known.
 //! R-PREFLIGHT-2 A pool must not go to an OS without runc that its configuration asks for, nor to an image that cannot be read or is not
 //! there for the architecture of its nodes.
 //! R-PREFLIGHT-3 Of a pool with extensions that goes to another OS image, the new extensions image has to have their packages. An extension

@@ -17,7 +17,7 @@ fn pods(max: u32) -> Change {
     }))
 }
 
-/// What every cluster has, of which generators need each.
+/// What every cluster has and generators need.
 pub(super) fn features() -> [Object; 3] {
     let lists = json!([{"version": "4.20.1", "enabled": [{"name": "OSStreams"}], "disabled": []}]);
     let status = json!({
