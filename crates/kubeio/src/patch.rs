@@ -184,17 +184,15 @@ pub async fn create<K: Cached + Serialize>(client: &Client, cache: &Cache<K>, ob
     }
 }
 
-/// Asks for an object, past the cache, and folds the response in: what came of a write without an answer. That it is gone, its watch
-/// says.
+/// Asks for an object, past the cache, and folds the response in: what came of a write without an answer, or what is newest. Returns
+/// whether it is there; from the cache, its watch takes it.
 ///
 /// # Errors
 /// When the server refuses it or cannot be reached.
-pub async fn look_again<K: Cached>(client: &Client, cache: &Cache<K>, name: &str) -> Result<(), Error> {
+pub async fn look_again<K: Cached>(client: &Client, cache: &Cache<K>, name: &str) -> Result<bool, Error> {
     let answer = read::answer(client, place(cache, None).get(name, &GetParams::default())).await;
-    if let Some(found) = optional(answer).map_err(|source| Error::new::<K>("reading", name, source))? {
-        cache.observe(found);
-    }
-    Ok(())
+    let found = optional(answer).map_err(|source| Error::new::<K>("reading", name, source))?;
+    Ok(found.map(|found| cache.observe(found)).is_some())
 }
 
 /// A request to the cache's objects, or to those in a namespace.

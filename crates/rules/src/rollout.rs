@@ -21,6 +21,8 @@
 //! something else or silent says so, and the other nodes name it.
 //! R-ROLLOUT-12 What a node is told is refused if the node changed since it was decided about: it may be in another pool by now. The next
 //! decision is about what it is then.
+//! R-ROLLOUT-13 The pool of a node that runs a configuration of another pool is read anew before the node is told: that it came here may be
+//! known before what became of the pool.
 //!
 //! Source: `pkg/controller/node/node_controller.go` of github.com/openshift/machine-config-operator.
 //!
@@ -161,6 +163,8 @@ pub struct Start {
     pub version: String,
     /// Its pool.
     pub pool: String,
+    /// Whether it runs a configuration of another pool (R-ROLLOUT-13).
+    pub comes: bool,
     /// Rendered MachineConfig to write into its `desiredConfig`.
     pub config: String,
     /// Image to write into its `desiredImage`, in image mode.
@@ -448,11 +452,18 @@ impl<'w> Planner<'w> {
             node: node.name.to_owned(),
             version: node.version.to_owned(),
             pool: pool.name.to_owned(),
+            comes: self.comes(pool, node),
             config: target.config.to_owned(),
             drop_image: image.is_none() && node.desired_image.is_some(),
             image,
             topology: self.world.topology.filter(|topology| node.topology != Some(topology)).map(str::to_owned),
         });
+    }
+
+    /// R-ROLLOUT-13: rendered MachineConfigs belong to their pools.
+    fn comes(&self, pool: &PoolView<'_>, node: &NodeView<'_>) -> bool {
+        let owner = node.current_config.and_then(|config| self.world.config_owners.get(config));
+        owner.is_some_and(|owner| *owner != pool.name)
     }
 
     fn hold(&mut self, node: &NodeView<'_>, pool: Option<&PoolView<'_>>, reason: WaitReason, since: Option<Timestamp>) {

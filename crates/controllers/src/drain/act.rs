@@ -98,8 +98,8 @@ impl Actor<'_> {
         let context = &self.controller.context;
         let written = patch::merge(&context.client, &context.cluster.nodes, name, change).await;
         match &written {
-            // That it was cordoned, or made schedulable, follows from what comes next.
-            Ok(()) if matches!(plan.step, Step::Begin { .. } | Step::Uncordon) => {
+            // That it was cordoned follows from what comes next.
+            Ok(()) if matches!(plan.step, Step::Begin { .. }) => {
                 tracing::debug!(node = name, asked = plan.asked, step = %plan.step, "drain");
             }
             Ok(()) => tracing::info!(node = name, asked = plan.asked, step = %plan.step, "drain"),

@@ -5,7 +5,7 @@ use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::{
     Api, Client,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -18,7 +18,7 @@ use weir_apiserver::{ApiServer, Settings};
 use weir_controllers::{Access, Build, Cluster, Context, render, rollout};
 use weir_distro::Profile;
 use weir_images::{Images, Source};
-use weir_kubeio::{Clock, Driven, drive};
+use weir_kubeio::{Clock, Controller as _, Driven, drive};
 
 const PREFIX: &str = "machineconfiguration.openshift.io";
 const NAMESPACE: &str = "openshift-machine-config-operator";
@@ -73,12 +73,43 @@ async fn told(context: &Context, time: Duration, controllers: &[&dyn Driven]) ->
         _ = join_all(controllers.iter().map(|controller| drive(*controller))) => panic!("the controllers ended"),
         () = sleep(time) => {}
     }
+    told_now(context).await
+}
+
+async fn told_now(context: &Context) -> Vec<String> {
     let nodes = Api::<Node>::all(context.client.clone()).list(&ListParams::default()).await.unwrap();
     let told = nodes.into_iter().filter(|node| {
         let annotations = node.metadata.annotations.as_ref().unwrap();
         annotations[&format!("{PREFIX}/desiredConfig")] == "r2"
     });
     told.filter_map(|node| node.metadata.name).collect()
+}
+
+/// That a node came to a pool is known, and that the pool is gone is not yet: their watches are two.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_comes_from_another_pool_is_told_nothing_of_a_pool_that_is_gone() {
+    for (gone, expected) in [(false, &["m2", "m3"][..]), (true, &[])] {
+        let context = cluster().await;
+        let pools: Api<MachineConfigPool> = Api::all(context.client.clone());
+        let former = serde_json::from_value(json!({"metadata": {"name": "former"}, "spec": {}})).unwrap();
+        let former = pools.create(&PostParams::default(), &former).await.unwrap();
+        let owner = json!({
+            "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool", "name": "former", "uid": former.metadata.uid,
+        });
+        let config: MachineConfig =
+            serde_json::from_value(json!({"metadata": {"name": "r1", "ownerReferences": [owner]}})).unwrap();
+        Api::all(context.client.clone()).create(&PostParams::default(), &config).await.unwrap();
+        tokio::select! {
+            () = context.cluster.clone().fill(context.client.clone()) => panic!("the watches ended"),
+            () = sleep(Duration::from_secs(1)) => {}
+        }
+        if gone {
+            pools.delete("master", &DeleteParams::default()).await.unwrap();
+        }
+        let passed = rollout::Controller::new(context.clone()).reconcile().await;
+        assert_eq!(passed.is_err(), gone, "whose status it would have written: {passed:?}");
+        assert_eq!(told_now(&context).await, expected, "gone: {gone}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

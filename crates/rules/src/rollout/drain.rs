@@ -15,7 +15,8 @@
 //! R-DRAIN-6 Blocking pods are named at once. Users are notified after 90 s, 10 min and 1 h, and then every 5 min; before 10 min only if
 //! something else is in the way than they were told. A drain never gives up. Its start time is on the node, so a restart does not reset
 //! it. A start that is yet to come was written by another clock, or before the clock was set back: the drain starts over now.
-//! R-DRAIN-7 A cordon made by us, or by a controller that does not say so, is removed; one made by somebody else stays.
+//! R-DRAIN-7 A cordon made by us, or by a controller that does not say so, is removed; one made by somebody else stays. The same write says
+//! that the request was carried out: a cordon that somebody makes right after it is not taken for ours.
 //! R-DRAIN-8 A failed write is retried after 10, 20, 40 and then 60 s. Other nodes do not wait for it. One that was refused because the
 //! node changed is decided anew as soon as the change is seen, and after 1 s at the latest.
 //! R-DRAIN-9 Pods that stop are not announced, so they are listed again 200 ms after an eviction that was neither refused nor failed, then
@@ -104,9 +105,7 @@ pub enum Step {
     Wait,
     /// All pods are gone: report that (R-DRAIN-5).
     Drained,
-    /// Make it schedulable (R-DRAIN-7).
-    Uncordon,
-    /// It is as schedulable as it should be: report that.
+    /// Make it as schedulable as it should be, and report that (R-DRAIN-7).
     Uncordoned {
         /// Whether it stays cordoned, because somebody else did it.
         foreign: bool,
@@ -126,7 +125,6 @@ impl fmt::Display for Step {
             Self::Evict { pods } => write!(f, "evict {}", Count(pods.len(), "pod")),
             Self::Wait => f.write_str("wait"),
             Self::Drained => f.write_str("drained"),
-            Self::Uncordon => f.write_str("uncordon"),
             Self::Uncordoned { foreign: false } => f.write_str("uncordoned"),
             Self::Uncordoned { foreign: true } => f.write_str("stays cordoned by somebody else"),
             Self::Unknown { verb } => write!(f, "unknown verb {verb}"),
@@ -239,9 +237,7 @@ fn uncordoned(node: &NodeView<'_>) -> NodeDrain {
         Some(owner) => owner == CORDONED_BY_CONTROLLER,
         None => node.applied_drain.is_some_and(|applied| applied.verb() == DrainVerb::Drain),
     };
-    let step =
-        if node.unschedulable && ours { Step::Uncordon } else { Step::Uncordoned { foreign: node.unschedulable } };
-    bare(node, step)
+    bare(node, Step::Uncordoned { foreign: node.unschedulable && !ours })
 }
 
 /// R-DRAIN-8.
@@ -284,11 +280,12 @@ impl Step {
                 patch
             }
             Self::Drained => annotations(json!({LAST_APPLIED_DRAIN: asked, DRAIN_STARTED: null})),
-            // The owner stays until the uncordon is complete, so that an interrupted one is still ours.
-            Self::Uncordon => json!({"spec": {"unschedulable": null}}),
-            Self::Uncordoned { .. } => {
+            Self::Uncordoned { foreign } => {
                 let mut patch = annotations(json!({LAST_APPLIED_DRAIN: asked, CORDONED_BY: null, DRAIN_STARTED: null}));
                 untaint(node, &mut patch);
+                if node.unschedulable && !foreign {
+                    patch["spec"]["unschedulable"] = Value::Null;
+                }
                 patch
             }
             Self::Evict { .. } | Self::Wait | Self::Unknown { .. } => return None,

@@ -101,12 +101,12 @@ impl Doings {
     }
 
     /// How many times something was wanted of a pool until then. What follows something else before that has settled is one with it,
-    /// where nothing kept a process from seeing both in time.
-    fn wanted(&self, pool: &str, until: Instant) -> usize {
+    /// where nothing kept a process from seeing both in time, and only for nodes that wait for that.
+    fn wanted(&self, pool: &str, until: Instant, waits: bool) -> usize {
         let (mut count, mut before) = (0, None);
         for (at, intent) in self.intents.iter().filter(|(at, intent)| *at <= until && intent.concerns(pool)) {
             let alone = matches!(intent, Intent::Release(_) | Intent::Gate(_) | Intent::Default(_));
-            let is_one = before.is_some_and(|before| !alone && self.is_burst(before, *at));
+            let is_one = waits && before.is_some_and(|before| !alone && self.is_burst(before, *at));
             count += usize::from(!is_one);
             before = (!alone).then_some(*at);
         }
@@ -505,8 +505,9 @@ impl<'a> Judge<'a> {
 
     /// Whether a node was told something more often than somebody wanted something of its pool.
     fn often(&mut self, at: Instant, name: &str, pool: &str) {
-        let wanted = self.doings.wanted(pool, at);
         let Some(past) = self.nodes.get(name) else { return };
+        // One that failed waits for nothing to settle (R-SETTLE-4).
+        let wanted = self.doings.wanted(pool, at, past.failed == 0);
         // A machine boots into its pool's last completed configuration, and then gets what the others have.
         let most = wanted + past.joined.saturating_sub(1) + past.moved + past.failed;
         let told = past.told.get(pool).copied().unwrap_or_default();

@@ -140,8 +140,8 @@ fn from_the_request_to_the_uncordon() {
         &mut scene.node,
         &json!({"metadata": {"annotations": {"machineconfiguration.openshift.io/desiredDrain": "uncordon-r1"}}}),
     );
-    assert_eq!(scene.act(4, gone), "uncordon");
-    assert_eq!(scene.act(5, gone), "uncordoned { foreign: false }");
+    assert_eq!(scene.act(4, gone), "uncordoned { foreign: false }");
+    assert_eq!(scene.node["spec"], json!({}), "in the same write");
     assert_eq!(scene.act(6, gone), "nothing");
     let left = json!({
         "machineconfiguration.openshift.io/desiredDrain": "uncordon-r1",
@@ -335,7 +335,7 @@ fn a_cordon_of_an_earlier_controller_is_taken_over() {
     // It drained the node as well, and the machine is back.
     let mut scene = self::scene("uncordon-r1", "drain-r1");
     scene.node["spec"]["unschedulable"] = json!(true);
-    assert_eq!(scene.act(0, gone), "uncordon");
+    assert_eq!(scene.act(0, gone), "uncordoned { foreign: false }");
     // An update without a drain: the cordon is an administrator's.
     let mut scene = self::scene("uncordon-r1", "uncordon-r0");
     scene.node["spec"]["unschedulable"] = json!(true);
@@ -446,7 +446,6 @@ fn every_write_is_of_the_node_that_was_decided_about() {
         Step::Begin { foreign: false },
         Step::Begin { foreign: true },
         Step::Drained,
-        Step::Uncordon,
         Step::Uncordoned { foreign: false },
     ];
     for step in steps {

@@ -558,7 +558,6 @@ fn said(step: &Step) -> String {
         }
         Step::Wait => "waits".to_owned(),
         Step::Drained => "is drained".to_owned(),
-        Step::Uncordon => "is made schedulable".to_owned(),
         Step::Uncordoned { foreign: false } => "is schedulable".to_owned(),
         Step::Uncordoned { foreign: true } => "stays cordoned: somebody else did it".to_owned(),
         Step::Unknown { verb } => format!("nobody knows how to {verb}"),

@@ -506,6 +506,28 @@ fn a_pool_that_was_deleted_has_no_nodes_and_is_not_judged() {
 }
 
 #[test]
+fn a_node_that_failed_may_be_told_of_each_change() {
+    let live = |times: usize| {
+        let mut told = Told::new();
+        told.doings.settle = Duration::from_secs(3);
+        told.pool("r-1", &json!({}), false);
+        told.node("w-0", "r-1", "r-0", &json!({}));
+        let node = told.changes.last_mut().unwrap().after.as_mut().unwrap();
+        node["metadata"]["annotations"][format!("{PREFIX}state")] = json!("Degraded");
+        // At the same time.
+        (0..3).for_each(|_| told.intent());
+        for number in 0..times {
+            let target = if number % 2 == 0 { "r-2" } else { "r-1" };
+            told.pool(target, &json!({}), false);
+            told.node("w-0", target, "r-0", &json!({}));
+        }
+        told.broken()
+    };
+    assert_eq!(live(4), [""; 0], "three changes, and once more because it failed");
+    assert_eq!(live(5), ["w-0 was told something 5 times, and 4 changes concern it"]);
+}
+
+#[test]
 fn what_a_node_is_told_of_the_pool_that_it_has_left_is_not_of_the_next_one() {
     let mut told = Told::new();
     let selector = json!({"matchLabels": {format!("{ROLE}infra"): ""}});
