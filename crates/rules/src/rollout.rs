@@ -164,7 +164,7 @@ pub struct Start {
     /// Its pool.
     pub pool: String,
     /// Whether it runs a configuration of another pool (R-ROLLOUT-13).
-    pub comes: bool,
+    pub changes_pool: bool,
     /// Rendered MachineConfig to write into its `desiredConfig`.
     pub config: String,
     /// Image to write into its `desiredImage`, in image mode.
@@ -452,7 +452,7 @@ impl<'w> Planner<'w> {
             node: node.name.to_owned(),
             version: node.version.to_owned(),
             pool: pool.name.to_owned(),
-            comes: self.comes(pool, node),
+            changes_pool: self.changes_pool(pool, node),
             config: target.config.to_owned(),
             drop_image: image.is_none() && node.desired_image.is_some(),
             image,
@@ -461,7 +461,7 @@ impl<'w> Planner<'w> {
     }
 
     /// R-ROLLOUT-13: rendered MachineConfigs belong to their pools.
-    fn comes(&self, pool: &PoolView<'_>, node: &NodeView<'_>) -> bool {
+    fn changes_pool(&self, pool: &PoolView<'_>, node: &NodeView<'_>) -> bool {
         let owner = node.current_config.and_then(|config| self.world.config_owners.get(config));
         owner.is_some_and(|owner| *owner != pool.name)
     }

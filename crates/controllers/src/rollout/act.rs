@@ -117,7 +117,7 @@ impl Writer<'_> {
     /// Gives a node its target, unless its pool's target changed since the plan was made.
     async fn start(&self, start: &Start) -> Result<(), Error> {
         let Context { client, cluster, .. } = self.context;
-        if start.comes && !patch::look_again(client, &cluster.pools, &start.pool).await? {
+        if start.changes_pool && !patch::look_again(client, &cluster.pools, &start.pool).await? {
             return Ok(());
         }
         let _shared = self.context.cluster.targets.read().await;

@@ -8,7 +8,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -22,13 +22,17 @@ use weir_api::{
     condition::{ConditionType, find},
     crds::{FeatureSet, crds},
 };
-use weir_apiserver::{ApiServer, Settings};
+use weir_apiserver::{ApiServer, Settings, User};
 use weir_controllers::{Build, Cluster, Context, cluster::Watcher, drain, nodes, rollout};
 use weir_distro::Profile;
 use weir_fleet::{Faults, Fleet, Machine, Workload};
 use weir_kubeio::{Clock, drive};
-use weir_rules::{rollout::is_tainted, view::NodeView};
-use weir_sim::{Trouble, Troubled};
+use weir_rules::{
+    operator::install::{Install, Manifest, manifests},
+    rollout::is_tainted,
+    view::NodeView,
+};
+use weir_sim::{Trouble, Troubled, trouble::Pace};
 use weir_testkit::{History, Recorder};
 
 const PREFIX: &str = "machineconfiguration.openshift.io";
@@ -521,6 +525,53 @@ async fn a_node_that_came_to_another_pool_unseen_is_told_nothing_of_its_former_o
     world.updated("infra", "r1", 2).await;
     world.wait("worker-0", |a| annotation(a, "desiredConfig") == "r1").await;
     assert_eq!(world.events("SetDesiredConfig").await, 0);
+}
+
+/// The objects of the manifests that say what the controller may do.
+async fn rights(client: &Client) {
+    let watched = Cluster::default().watched();
+    let install = Install {
+        image: "r/weir:1",
+        replicas: 1,
+        monitoring: false,
+        prune_rendered: None,
+        take_over: false,
+        adopts_generated: false,
+        operator_keeps_controller: false,
+        builder_image: None,
+        watched: &watched,
+    };
+    for Manifest { object, .. } in manifests(&install) {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+        let (group, version) = text("/apiVersion").and_then(|version| version.split_once('/')).unwrap_or(("", "v1"));
+        if group != "rbac.authorization.k8s.io" || text("/metadata/name") != Some("weir-controller") {
+            continue;
+        }
+        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("/kind").unwrap()));
+        let api: Api<DynamicObject> = match text("/metadata/namespace") {
+            // Others do not concern a rollout.
+            Some(NAMESPACE) => Api::namespaced_with(client.clone(), NAMESPACE, &kind),
+            Some(_) => continue,
+            None => Api::all_with(client.clone(), &kind),
+        };
+        let object = serde_json::from_value(object).unwrap();
+        api.create(&PostParams::default(), &object).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rights_of_the_manifests_allow_to_ask_what_came_of_a_write_without_an_answer() {
+    let world = World::new(3, 0, json!([]), None).await;
+    rights(&world.client).await;
+    let groups = ["system:serviceaccounts", "system:authenticated"].map(str::to_owned).to_vec();
+    let username = format!("system:serviceaccount:{NAMESPACE}:weir-controller");
+    let account = world.server.service_as(User { username, groups, ..User::default() });
+    let client = Client::new(Troubled::new(account, world.trouble.clone()), "default");
+    world.trouble.pace(Pace { seed: 1, request: Duration::ZERO, event: Duration::ZERO, lost: 4 });
+    let _controllers = world.controllers_at(client, world.clock.clone());
+    assert_eq!(summary(&world.rollout(3, "r2").await), (1, 3));
+    let asked = world.trouble.take_requests();
+    assert!(asked.contains_key("get nodes"), "{asked:?}");
 }
 
 #[tokio::test(start_paused = true)]

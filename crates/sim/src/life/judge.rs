@@ -101,12 +101,12 @@ impl Doings {
     }
 
     /// How many times something was wanted of a pool until then. What follows something else before that has settled is one with it,
-    /// where nothing kept a process from seeing both in time, and only for nodes that wait for that.
-    fn wanted(&self, pool: &str, until: Instant, waits: bool) -> usize {
+    /// if it `settles` and nothing kept a process from seeing both in time.
+    fn wanted(&self, pool: &str, until: Instant, settles: bool) -> usize {
         let (mut count, mut before) = (0, None);
         for (at, intent) in self.intents.iter().filter(|(at, intent)| *at <= until && intent.concerns(pool)) {
             let alone = matches!(intent, Intent::Release(_) | Intent::Gate(_) | Intent::Default(_));
-            let is_one = waits && before.is_some_and(|before| !alone && self.is_burst(before, *at));
+            let is_one = settles && before.is_some_and(|before| !alone && self.is_burst(before, *at));
             count += usize::from(!is_one);
             before = (!alone).then_some(*at);
         }
@@ -179,6 +179,10 @@ struct NodePast {
     told: BTreeMap<String, usize>,
     /// How many times it failed: then it is told at once what the others are told once it has settled.
     failed: usize,
+    /// When it was told something for the last time.
+    told_at: Option<Instant>,
+    /// How many times it was told something while it failed, sooner after the last time than a target settles: it waits for none to.
+    hasty: usize,
     /// How many times it came to another pool.
     moved: usize,
     /// How many times it joined.
@@ -431,8 +435,11 @@ impl<'a> Judge<'a> {
         let since = self.doings.since(at);
         let told = annotation(node, "desiredConfig").unwrap_or_default();
         let pool = self.pool_for(name, node, told, since);
-        let times = self.nodes.entry(name.to_owned()).or_default().told.entry(pool.clone()).or_default();
-        *times += 1;
+        let settle = self.doings.settle;
+        let past = self.nodes.entry(name.to_owned()).or_default();
+        *past.told.entry(pool.clone()).or_default() += 1;
+        let soon = past.told_at.replace(at).is_some_and(|last| at.saturating_duration_since(last) < settle);
+        past.hasty += usize::from(soon && annotation(node, "state") == Some("Degraded"));
         if self.doings.is_standing_by(at) {
             self.violated(at, format!("{name} was told {told} while another operator manages the cluster"));
         }
@@ -506,8 +513,8 @@ impl<'a> Judge<'a> {
     /// Whether a node was told something more often than somebody wanted something of its pool.
     fn often(&mut self, at: Instant, name: &str, pool: &str) {
         let Some(past) = self.nodes.get(name) else { return };
-        // One that failed waits for nothing to settle (R-SETTLE-4).
-        let wanted = self.doings.wanted(pool, at, past.failed == 0);
+        let wanted = |settles| self.doings.wanted(pool, at, settles);
+        let wanted = (wanted(true) + past.hasty).min(wanted(false));
         // A machine boots into its pool's last completed configuration, and then gets what the others have.
         let most = wanted + past.joined.saturating_sub(1) + past.moved + past.failed;
         let told = past.told.get(pool).copied().unwrap_or_default();

@@ -331,7 +331,7 @@ fn asked(server: &mut Server) -> BTreeSet<Right> {
 
 /// Rights that an API server with a release in it gives no occasion for, and what does. A right that is neither used nor here
 /// is one too many.
-const OTHER_OCCASIONS: [(&str, &[&str], &str); 21] = [
+const OTHER_OCCASIONS: [(&str, &[&str], &str); 22] = [
     ("list watch", &["leases"], "another process has the lease: crates/controllers/tests/suite/leader.rs"),
     ("create", &["pods/eviction"], "a drain with pods: crates/controllers/tests/suite/drain.rs"),
     ("create", &["machineconfigpools", "configmaps", "machineconfigurations", "secrets"], "they are not there yet"),
@@ -395,6 +395,7 @@ const OTHER_OCCASIONS: [(&str, &[&str], &str); 21] = [
         &["machineconfigs", "machineconfigpools"],
         "a rollout begins, and who wrote what changed is asked: docs/user/why.md",
     ),
+    ("get", &["nodes"], "a write has no answer: crates/controllers/tests/suite/rollout_faults.rs"),
     ("get", &["infrastructures"], "asked of who writes a policy with this parameter"),
     (
         "list watch",

@@ -177,8 +177,8 @@ fn controller(rights: &mut Rights, install: &Install<'_>) {
     rights.add(None, MACHINE_CONFIG_GROUP, &["machineconfignodes"], &["create", "patch", "delete"]);
     let statuses = ["osimagestreams/status", "machineconfigpools/status", "machineconfignodes/status"];
     rights.add(None, MACHINE_CONFIG_GROUP, &statuses, &["patch"]);
-    // Rollouts and cordons; labels and taints of the control plane that the Scheduler asks for.
-    rights.add(None, "", &["nodes"], &["patch"]);
+    // Rollouts and cordons, and what came of a write without an answer; labels and taints of the control plane that the Scheduler asks for.
+    rights.add(None, "", &["nodes"], &["get", "patch"]);
     // Drains.
     rights.add(None, "", &["pods/eviction"], &["create"]);
     // Generated MachineConfigs go with the settings they come from; unused rendered ones, on request.

@@ -506,25 +506,28 @@ fn a_pool_that_was_deleted_has_no_nodes_and_is_not_judged() {
 }
 
 #[test]
-fn a_node_that_failed_may_be_told_of_each_change() {
-    let live = |times: usize| {
+fn a_node_that_fails_may_be_told_of_each_change_and_one_that_did_may_not() {
+    let live = |times: usize, state: &str| {
         let mut told = Told::new();
-        told.doings.settle = Duration::from_secs(3);
-        told.pool("r-1", &json!({}), false);
-        told.node("w-0", "r-1", "r-0", &json!({}));
-        let node = told.changes.last_mut().unwrap().after.as_mut().unwrap();
-        node["metadata"]["annotations"][format!("{PREFIX}state")] = json!("Degraded");
+        told.doings.settle = Duration::from_hours(1);
+        let tell = |told: &mut Told, target: &str, state: &str| {
+            told.pool(target, &json!({}), false);
+            told.node("w-0", target, "r-0", &json!({}));
+            let node = told.changes.last_mut().unwrap().after.as_mut().unwrap();
+            node["metadata"]["annotations"][format!("{PREFIX}state")] = json!(state);
+        };
+        tell(&mut told, "r-1", "Degraded");
         // At the same time.
         (0..3).for_each(|_| told.intent());
         for number in 0..times {
-            let target = if number % 2 == 0 { "r-2" } else { "r-1" };
-            told.pool(target, &json!({}), false);
-            told.node("w-0", target, "r-0", &json!({}));
+            tell(&mut told, if number % 2 == 0 { "r-2" } else { "r-1" }, state);
         }
         told.broken()
     };
-    assert_eq!(live(4), [""; 0], "three changes, and once more because it failed");
-    assert_eq!(live(5), ["w-0 was told something 5 times, and 4 changes concern it"]);
+    assert_eq!(live(4, "Degraded"), [""; 0], "three changes, and once more because it failed");
+    assert_eq!(live(5, "Degraded"), ["w-0 was told something 5 times, and 4 changes concern it"]);
+    assert_eq!(live(2, "Done"), [""; 0], "one change, and once more because it failed");
+    assert_eq!(live(3, "Done"), ["w-0 was told something 3 times, and 2 changes concern it"]);
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(super) const SHOWN: &[(&str, Kind, &str)] = &[
     ("R-ROLLOUT-10", Kind::Waits, "Settling"),
     ("R-ROLLOUT-11", Kind::Waits, "NotReady"),
     ("R-ROLLOUT-12", Kind::Fault, "late"),
-    ("R-ROLLOUT-13", Kind::Fault, "late"),
+    ("R-ROLLOUT-13", Kind::Intent, "roles"),
     ("R-SELECTOR-1", Kind::Event, "RenderedConfigGenerated"),
     ("R-SETTLE-3", Kind::Object, "MachineConfigPool settled-from"),
     ("R-SETTLE-5", Kind::Fault, "kill"),
