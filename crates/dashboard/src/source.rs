@@ -50,7 +50,7 @@ impl Files {
     /// What these files, named for people, hold. The picture is of the newest time in it, or else of `now`.
     #[must_use]
     pub fn new(world: World, named: String, now: Timestamp) -> Self {
-        let taken = newest(&world).map_or(now, |newest| newest.min(now));
+        let taken = world.now(now);
         Self { world: Arc::new(world), named, taken }
     }
 }
@@ -80,19 +80,4 @@ impl Source for Files {
         let world = (*self.world).clone();
         Box::pin(async move { Ok(Everything { world, unknown: None }) })
     }
-}
-
-/// The newest time that the objects say something of: kubelets report every few minutes.
-fn newest(world: &World) -> Option<Timestamp> {
-    let nodes = world.nodes.iter().filter_map(|node| node.status.as_ref()?.conditions.as_ref()).flatten();
-    let nodes = nodes.flat_map(|held| [&held.last_heartbeat_time, &held.last_transition_time]);
-    let pools = world.pools.iter().filter_map(|pool| pool.status.as_ref()?.conditions.as_ref()).flatten();
-    let reports = world.reports.iter().filter_map(|report| report.status.as_ref()?.conditions.as_ref()).flatten();
-    let operator = world.cluster_operator.iter().filter_map(|operator| operator.status.as_ref()?.conditions.as_ref());
-    nodes
-        .chain(pools.map(|held| &held.last_transition_time))
-        .chain(reports.map(|held| &held.last_transition_time))
-        .chain(operator.flatten().map(|held| &held.last_transition_time))
-        .filter_map(|time| time.as_ref().map(|time| time.0))
-        .max()
 }

@@ -61,7 +61,7 @@ use crate::{
     forecast::Forecast,
     rollout::{WaitReason, actions::Effect},
     stream::StreamReason,
-    world::World,
+    world::{AsOf, World},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -118,8 +118,10 @@ pub struct Plan {
     pub missing: Vec<String>,
     /// The objects that decide about all nodes, as they were.
     pub depends_on: Vec<DependsOn>,
-    /// When it was made.
+    /// When it was made; of files the time that they are of (R-WORLD-4).
     pub made: Timestamp,
+    /// The time that files are of.
+    pub as_of: Option<AsOf>,
 }
 
 /// An object that a plan depends on.
@@ -282,6 +284,8 @@ pub struct BlockedPod {
 /// # Errors
 /// When the API would refuse one of them (R-FORESEE-2).
 pub fn plan(before: &World, changes: &[Change], facts: &Facts, now: Timestamp) -> Result<Plan, Refused> {
+    let as_of = before.as_of(now);
+    let now = before.now(now);
     let mut after = before.clone();
     let (mut changed, mut of_changes) = (Vec::new(), Vec::new());
     for change in changes {
@@ -318,6 +322,7 @@ pub fn plan(before: &World, changes: &[Change], facts: &Facts, now: Timestamp) -
         depends_on: depends_on(before),
         missing: missing.into_iter().map(str::to_owned).collect(),
         made: now,
+        as_of,
     })
 }
 

@@ -6,11 +6,15 @@
 //! unknown: no node and no MachineConfig is reported missing, and features have their usual values.
 //! R-WORLD-3 What only a running process knows is in [`Process`]. A read-only command reads the same from the pools, where the
 //! controllers report it.
+//! R-WORLD-4 What comes from files is judged as of the newest time in it, and says so: when objects were made or written, when a condition
+//! changed, and when a kubelet reported. A time later than the clock's does not count. A cluster, and files without any time, are judged as
+//! of now.
 //!
 //! | module | decides |
 //! |---|---|
 //! | [`Object`] | what a world consists of |
 //! | `answers` | what the objects mean for the whole cluster: gates, distribution, topology, streams, what halts rollouts |
+//! | [`AsOf`] | which time files are of |
 //! | `alike` | which changes do not require a new plan |
 //! | [`Views`] | what they mean for pools and nodes: which nodes start, what the others wait for, which statuses pools get |
 //! | [`Parts`] | what a pool is rendered from, and what prevents that |
@@ -24,6 +28,7 @@
 
 mod alike;
 mod answers;
+mod as_of;
 pub mod explain;
 pub mod generated;
 pub mod import;
@@ -36,6 +41,7 @@ mod views;
 pub mod why;
 
 pub use alike::Changes;
+pub use as_of::AsOf;
 pub use object::Object;
 pub use parts::Parts;
 pub use sources::Difference;

@@ -4,7 +4,7 @@ use super::{Difference, NodePlan, Plan, PoolPlan, Target, Turn, Value};
 use crate::{
     forecast::{Basis, Forecast},
     rollout::actions::{Action, Cause, Effect},
-    world::generated::difference::hidden,
+    world::{AsOf, generated::difference::hidden},
 };
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -32,6 +32,7 @@ pub fn data(plan: &Plan) -> Json {
         .iter()
         .map(|wave| wave.iter().map(|one| json!({"node": one.node, "pool": one.pool})).collect::<Vec<_>>());
     json!({
+        "asOf": plan.as_of.map(|AsOf(at)| format!("{at:.0}")),
         "inhibited": plan.is_inhibited(),
         "leavesOpen": plan.leaves_open(),
         "reboots": plan.reboots(), "drains": plan.drains(), "disruptions": plan.disruptions(),
@@ -74,7 +75,8 @@ fn forecast(forecast: &Forecast, now: Timestamp) -> Json {
     let over = forecast.over(now).map(|over| over.map(|at| format!("{at:.0}")));
     let phases = forecast.phases.iter().map(|(phase, took)| (phase.word().to_owned(), json!(seconds(*took))));
     json!({
-        "nodes": forecast.nodes, "seconds": seconds(forecast.left), "over": over, "ofNode": seconds(forecast.node),
+        "nodes": forecast.nodes, "waiting": forecast.waiting, "seconds": seconds(forecast.left), "over": over, "ofNode": seconds(forecast.node),
+        "noEnd": forecast.no_end(), "longerBy": forecast.longer.map(|longer| longer / 1000),
         "ofPhases": phases.collect::<serde_json::Map<_, _>>(), "fromHistory": basis, "message": forecast.to_string(),
     })
 }

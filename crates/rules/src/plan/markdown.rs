@@ -2,7 +2,7 @@
 
 use super::{
     Finding, NodePlan, Plan, PoolPlan, Turn, Value,
-    text::{DIFFERENCES, EVIDENCE, concerns, does, heading, listed_long, summary, together},
+    text::{DIFFERENCES, EVIDENCE, as_of, concerns, does, heading, listed_long, summary, together},
 };
 use crate::{objects::counted::Count, rollout::listed};
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -28,6 +28,9 @@ pub fn markdown(plan: &Plan) -> String {
     }
     for unknown in &plan.unknown {
         let _ = writeln!(out, "\n> Not known: {}", escaped(unknown));
+    }
+    if let Some(as_of) = as_of(plan) {
+        let _ = writeln!(out, "\n> {as_of}");
     }
     out
 }

@@ -12,7 +12,7 @@ use super::{
     BlockedPod, NoEffect, NodePlan, PoolPlan, Turn, open::Open, order::Order, preflight::extensions, target::PoolTarget,
 };
 use crate::{
-    forecast::{ToGo, forecast},
+    forecast::{Course, ToGo, first_blocked, forecast},
     render::{
         node_disruption::in_force,
         reconcilable::{Override, overrides, reconcilable},
@@ -20,7 +20,7 @@ use crate::{
     rollout::{
         WaitReason,
         actions::{Action, Built, Effect, Runs, effect},
-        drain::leaves,
+        drain::{InTheWay, leaves},
         max_unavailable::max_unavailable,
     },
     view::{BudgetView, NodeView, PodView, PoolView, TargetImage},
@@ -43,6 +43,8 @@ struct Shared<'w> {
     budgets: Vec<BudgetView<'w>>,
     /// Resource versions of nodes.
     versions: BTreeMap<&'w str, &'w String>,
+    /// Since when nodes are in the step that they are in now.
+    since: BTreeMap<String, Timestamp>,
     /// Nodes that go the same way do the same.
     known: BTreeMap<(String, Option<String>), Result<Effect, NoEffect>>,
 }
@@ -68,6 +70,7 @@ pub(super) fn pools(
         pods,
         budgets: world.budgets.iter().map(|budget| BudgetView::new(budget)).collect(),
         versions: world.nodes.iter().filter_map(|node| version(node)).collect(),
+        since: views.plan(None, now).hold.into_iter().filter_map(|held| Some((held.node, held.since?))).collect(),
         known: BTreeMap::new(),
     };
     let planned = |target: &PoolTarget| {
@@ -100,8 +103,8 @@ fn pool(
     let nodes = nodes.map(|view| members.iter().map(|member| node(shared, view, member, order)).collect::<Vec<_>>());
     let max = view.map(|view| max_unavailable(view, members.len()).map_err(|error| error.to_string()));
     let max = max.unwrap_or(Ok(1));
-    let forecast = nodes.as_deref().and_then(|nodes| {
-        let to_go = to_go(nodes, &max)?;
+    let forecast = view.zip(nodes.as_deref()).and_then(|(view, nodes)| {
+        let to_go = to_go(view, &members, nodes, &shared.since)?;
         forecast(shared.world.history(&target.pool).as_ref(), &to_go, now)
     });
     let extensions = target.rendered.as_ref().ok().and_then(extensions);
@@ -123,21 +126,35 @@ fn pool(
 }
 
 /// R-FORESEE-9.
-fn to_go<'n>(nodes: &'n [NodePlan], max: &Result<i64, String>) -> Option<ToGo<'n>> {
-    let reboots = |node: &NodePlan| node.turn != Turn::There && node.effect.as_ref().is_ok_and(Effect::reboots);
-    if !nodes.iter().any(reboots) {
+fn to_go<'n>(
+    pool: &PoolView<'_>,
+    members: &[&NodeView<'_>],
+    nodes: &'n [NodePlan],
+    since: &BTreeMap<String, Timestamp>,
+) -> Option<ToGo<'n>> {
+    let goes = |node: &&NodePlan| node.turn != Turn::There;
+    let reboots = |node: &NodePlan| node.effect.as_ref().is_ok_and(Effect::reboots);
+    if !nodes.iter().filter(goes).any(reboots) {
         return None;
     }
-    let number = |is: fn(&Turn) -> bool| nodes.iter().filter(|node| is(&node.turn)).count();
-    let starts = number(|turn| matches!(turn, Turn::Wave(_)));
-    let waits = nodes.iter().find_map(|node| if let Turn::Waits(reason) = &node.turn { Some(reason) } else { None });
-    Some(ToGo {
-        // Those that stay behind are told by themselves, unless nobody starts.
-        nodes: if starts > 0 { starts } else { number(|turn| matches!(turn, Turn::Waits(_))) },
-        at_once: max.as_ref().ok().and_then(|max| usize::try_from(*max).ok()).unwrap_or_default(),
-        under_way: nodes.iter().filter(|node| node.turn == Turn::UnderWay).map(|node| node.node.as_str()).collect(),
-        held: waits.filter(|_| starts == 0),
-    })
+    let course = |node: &'n NodePlan| {
+        let since = since.get(&node.node).copied();
+        Some(match &node.turn {
+            Turn::There => return None,
+            Turn::UnderWay => Course::UnderWay(since),
+            Turn::Wave(_) if node.first.is_some() => Course::Finishes(since),
+            Turn::Wave(_) => Course::Starts,
+            Turn::Waits(why) => Course::Waits(why),
+        })
+    };
+    let courses = nodes.iter().filter_map(|node| Some((node.node.as_str(), course(node)?))).collect();
+    let is_drained = |node: &&NodePlan| !matches!(node.turn, Turn::There | Turn::Waits(_));
+    let blocked = nodes.iter().filter(is_drained).filter_map(|node| {
+        let pod = node.blocked.first()?;
+        let why = InTheWay::Budgets(pod.budgets.clone());
+        Some((node.node.as_str(), format!("pod {}/{}: {why}", pod.namespace, pod.pod)))
+    });
+    Some(ToGo::of(pool, members, &courses, first_blocked(blocked)))
 }
 
 fn node(shared: &mut Shared<'_>, pool: &PoolView<'_>, node: &NodeView<'_>, order: &Order) -> NodePlan {

@@ -1,6 +1,7 @@
 //! Tables: what a plan says of small clusters.
 
 mod findings;
+mod forecast;
 mod image_mode;
 mod open;
 mod schema;

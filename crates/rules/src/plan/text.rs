@@ -4,16 +4,14 @@ use super::{Difference, NoEffect, NodePlan, Plan, PoolPlan, Target, Turn, Value}
 use crate::{
     objects::counted::Count,
     rollout::{
+        WaitReason,
         actions::{Cause, Effect},
         listed,
     },
-    world::generated::difference::hidden,
+    world::{AsOf, generated::difference::hidden},
 };
 use jiff::Timestamp;
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write as _},
-};
+use std::{collections::BTreeMap, fmt::Write as _};
 use weir_ignition::diff::{Contents, State};
 
 /// Lines of a file that are shown of each side.
@@ -56,7 +54,15 @@ pub fn text(plan: &Plan) -> String {
     for unknown in &plan.unknown {
         let _ = writeln!(out, "not known: {unknown}");
     }
+    if let Some(as_of) = as_of(plan) {
+        let _ = writeln!(out, "{as_of}");
+    }
     out
+}
+
+/// The time that files are of, where it matters.
+pub(super) fn as_of(plan: &Plan) -> Option<AsOf> {
+    plan.as_of.filter(|_| plan.pools.iter().any(|pool| pool.forecast.is_some()))
 }
 
 /// Whether there is anything to say about a pool.
@@ -64,34 +70,18 @@ pub(super) fn concerns(pool: &PoolPlan) -> bool {
     pool.changes() || pool.is_unknown() || pool.nodes.iter().flatten().any(|node| node.turn != Turn::There)
 }
 
-/// The whole in a line.
+/// The whole in a line. Nodes that wait or stay behind are counted apart: they go nowhere as things are.
 #[must_use]
 pub fn summary(plan: &Plan) -> String {
-    let of = |number: usize, verb: &str| {
-        let ending = if number == 1 { "s" } else { "" };
-        format!("{} {verb}{ending}", Count(number, "node"))
-    };
     if plan.changes_nothing() {
         let more = if plan.is_inhibited() { "; something is in the way" } else { "" };
         return format!("nothing changes: no node reboots{more}");
     }
-    let (reboots, drains, disturbed) = (plan.reboots(), plan.drains(), plan.disruptions());
+    let waiting = waiting(plan);
+    let mut said = going(plan, !waiting.is_empty());
     let unknown = plan.acting().filter(|node| node.effect.is_err()).count();
     let missing = plan.missing.iter().map(String::as_str);
     let pools: Vec<&str> = plan.unknown_pools().map(|pool| pool.pool.as_str()).chain(missing).collect();
-    let known = !plan.leaves_open();
-    let mut said = match (reboots, disturbed) {
-        (0, 0) if known => "no node reboots, is drained, or has anything restarted".to_owned(),
-        (0, _) if drains == 0 && known => {
-            format!("no node reboots or is drained; something is restarted on {}", Count(disturbed, "node"))
-        }
-        (0, _) if known => format!(
-            "no node reboots; {} drained",
-            if drains == 1 { "1 node is".to_owned() } else { format!("{drains} nodes are") }
-        ),
-        (0, _) => String::new(),
-        _ => of(reboots, "reboot"),
-    };
     let of_nodes = (unknown > 0).then(|| Count(unknown, "node").to_string());
     let of_pools = (!pools.is_empty()).then(|| format!("the nodes of {}", listed(pools)));
     let open: Vec<String> = of_nodes.into_iter().chain(of_pools).collect();
@@ -102,10 +92,52 @@ pub fn summary(plan: &Plan) -> String {
     if plan.waves.len() > 1 {
         said = format!("{said}, in {} waves", plan.waves.len());
     }
+    for waits in waiting {
+        said = format!("{said}; {waits}");
+    }
     if plan.is_inhibited() {
         said = format!("{said}; something is in the way");
     }
     said
+}
+
+/// What the nodes do that go, in a line; empty where that is not known and none reboots.
+fn going(plan: &Plan, others_wait: bool) -> String {
+    let going = || plan.acting().filter(|node| !matches!(node.turn, Turn::Waits(_)));
+    let number = |does: fn(&Effect) -> bool| going().filter(|node| node.effect.as_ref().is_ok_and(does)).count();
+    let (reboots, drains, disturbed) =
+        (number(Effect::reboots), number(|effect| effect.drains), number(Effect::disrupts));
+    let known = !plan.leaves_open();
+    match (reboots, disturbed) {
+        (0, 0) if known && others_wait && going().next().is_none() => "no node starts".to_owned(),
+        (0, 0) if known => "no node reboots, is drained, or has anything restarted".to_owned(),
+        (0, _) if drains == 0 && known => {
+            format!("no node reboots or is drained; something is restarted on {}", Count(disturbed, "node"))
+        }
+        (0, _) if known => format!(
+            "no node reboots; {} drained",
+            if drains == 1 { "1 node is".to_owned() } else { format!("{drains} nodes are") }
+        ),
+        (0, _) => String::new(),
+        _ => of(reboots, "reboot"),
+    }
+}
+
+/// How many nodes do not go as things are.
+fn waiting(plan: &Plan) -> Vec<String> {
+    let waits = |node: &&NodePlan| matches!(node.turn, Turn::Waits(_));
+    let is_paused = |node: &&NodePlan| node.turn == Turn::Waits(WaitReason::PoolPaused);
+    let (paused, behind): (Vec<_>, Vec<_>) = plan.acting().filter(waits).partition(is_paused);
+    let pools = plan.pools.iter().filter(|pool| pool.nodes.iter().flatten().any(|node| is_paused(&node)));
+    let of_pools = if pools.count() > 1 { "paused pools" } else { "a paused pool" };
+    let paused = (!paused.is_empty()).then(|| format!("{} for {of_pools}", of(paused.len(), "wait")));
+    let behind = (!behind.is_empty()).then(|| format!("{} behind", of(behind.len(), "stay")));
+    paused.into_iter().chain(behind).collect()
+}
+
+fn of(number: usize, verb: &str) -> String {
+    let ending = if number == 1 { "s" } else { "" };
+    format!("{} {verb}{ending}", Count(number, "node"))
 }
 
 fn of_pool(pool: &PoolPlan, now: Timestamp) -> String {
@@ -218,7 +250,11 @@ fn of_nodes(pool: &PoolPlan) -> String {
         groups.entry(does(node)).or_default().push(node);
     }
     if groups.is_empty() {
-        return format!("  {} as they are\n", Stay(nodes.len()));
+        return match nodes.len() {
+            0 => String::new(),
+            1 => "  1 node stays as it is\n".to_owned(),
+            more => format!("  {more} nodes stay as they are\n"),
+        };
     }
     let mut out = String::new();
     for (does, members) in groups {
@@ -295,13 +331,5 @@ fn why(effect: &Effect) -> String {
     match decisive.len() - 1 {
         0 => format!(", because {first}"),
         more => format!(", because {first} (and {more} more)"),
-    }
-}
-
-struct Stay(usize);
-
-impl fmt::Display for Stay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", Count(self.0, "node"), if self.0 == 1 { "stays" } else { "stay" })
     }
 }

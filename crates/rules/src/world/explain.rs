@@ -15,6 +15,8 @@
 //! why.
 //! R-EXPLAIN-9 Of a node that no pool selects it is not known whether it has one while files leave out a pool that every cluster has: that
 //! is said instead.
+//! R-EXPLAIN-10 Of a rollout of which the pool's history has nothing, because it has just begun or nobody keeps one, the nodes tell.
+//! R-EXPLAIN-11 Files that hold some of the nodes that a pool counted, and not all, say nothing about the others: that is said (R-WHY-6).
 
 #[cfg(test)]
 mod tests;
@@ -22,23 +24,23 @@ mod text;
 
 pub use text::{bars, explained, groups, health, nodes, summary};
 
-use super::{Views, World, remedy::of_wait};
+use super::{Views, World, remedy::of_wait, why::Unknown};
 use crate::{
     build::{
         built_on::{BuiltOn, built_on},
         pinned::{Pinned, pinned},
     },
-    forecast::{Forecast, ToGo, forecast},
-    history,
+    forecast::{Course, Forecast, ToGo, first_blocked, forecast},
+    history::{self, History},
     objects::counted::Count,
     rollout::{
-        RolloutPlan, Step, WaitReason, capacity, listed,
+        Held, RolloutPlan, Step, WaitReason, capacity, listed,
         lost::Lost,
         max_unavailable::max_unavailable,
         membership::Assignment,
         pause::{Pause, Paused},
     },
-    view::{NodeView, PoolView},
+    view::{NodeView, PoolView, blocked::is_by_budget},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -85,6 +87,8 @@ pub struct Explained {
     pub pinned: Option<Pinned>,
     /// Why its nodes are unknown, if they are; then everything below is meaningless (R-EXPLAIN-4).
     pub unseen: Option<&'static str>,
+    /// What is not known of its nodes because files hold some of them only (R-EXPLAIN-11).
+    pub left_out: Option<Unknown>,
     /// Its nodes.
     pub nodes: Vec<String>,
     /// The unavailable ones.
@@ -201,12 +205,13 @@ pub fn explain_all(world: &World, now: Timestamp) -> Vec<Explained> {
 }
 
 /// The same without what only grows or shrinks with time, to see whether anything else has changed. That a node has become slow is
-/// such a change, and how slow it is, is none.
+/// such a change, and how slow it is, is none; the same goes for what takes longer than forecast.
 #[must_use]
 pub fn timeless(pools: &[Explained]) -> Vec<Explained> {
     let mut pools = pools.to_vec();
     for forecast in pools.iter_mut().filter_map(|pool| pool.forecast.as_mut()) {
         forecast.left = [0; 2];
+        forecast.longer = forecast.longer.map(|_| 0);
         for slow in &mut forecast.slow {
             slow.took = 0;
         }
@@ -288,6 +293,20 @@ impl Explained {
         self.hold.len() + self.start.len()
     }
 
+    /// The rollout that it is in and of which its history has nothing, in a line (R-EXPLAIN-10).
+    #[must_use]
+    pub fn unrecorded(&self, history: Option<&History>) -> Option<String> {
+        let is_recorded =
+            history.and_then(|history| history.rollouts.last()).is_some_and(|last| last.to == self.target);
+        let moves = !self.target.is_empty() && !self.former.is_empty() && self.target != self.former;
+        let (all, to_go) = (self.nodes.len(), self.to_go());
+        let has_begun = to_go < all || !self.start.is_empty() || !self.under_way().is_empty();
+        (moves && has_begun && !is_recorded && self.unseen.is_none()).then(|| {
+            let done = format!("{} of {} done", all.saturating_sub(to_go), Count(all, "node"));
+            format!("{} to {}; under way, {done}; nothing of it has been recorded so far", self.former, self.target)
+        })
+    }
+
     /// Names of the nodes under way, by step.
     #[must_use]
     pub fn under_way(&self) -> BTreeMap<Step, Vec<&str>> {
@@ -328,7 +347,8 @@ impl Explained {
             "pauseSafeUntil": pause.and_then(Pause::is_safe_until).map(|at| at.to_string()),
             "from": self.former, "to": self.target, "fromStream": self.streams[0], "toStream": self.streams[1],
             "underWay": steps.collect::<BTreeMap<_, _>>(), "lastRollout": self.last,
-            "forecast": self.forecast.as_ref().map(ToString::to_string),
+            "forecast": self.forecast.as_ref().map(ToString::to_string), "nodesNotKnown": self.left_out.as_ref().map(ToString::to_string),
+            "noEnd": self.forecast.as_ref().and_then(Forecast::no_end),
             "slow": self.forecast.iter().flat_map(|found| &found.slow).map(ToString::to_string).collect::<Vec<_>>(),
         })
     }
@@ -374,7 +394,7 @@ impl<'a> Views<'a> {
         let before = pool.object.status.as_ref().and_then(|status| status.configuration.as_ref());
         let former = before.map(|config| config.name().to_owned()).unwrap_or_default();
         let history = self.world.history(pool.name);
-        let to_go = self.to_go(pool, plan, nodes.len());
+        let to_go = self.to_go(pool, plan, &nodes);
         Explained {
             streams: [former.as_str(), pool.target.unwrap_or_default()].map(|config| self.stream_of(config)),
             former,
@@ -386,6 +406,7 @@ impl<'a> Views<'a> {
             built_on: built_on(self.world, pool),
             pinned: pinned(self.world, pool.object),
             unseen: self.unseen(pool, nodes.len()),
+            left_out: self.some_left_out(pool, nodes.len()),
             nodes: names(&nodes),
             unavailable: names(&room.unavailable),
             max_unavailable: max.map_err(|error| error.to_string()),
@@ -411,19 +432,33 @@ impl<'a> Views<'a> {
         }
     }
 
-    /// What is still to happen in a pool. Nodes that failed do not get further by themselves.
-    fn to_go<'p>(&self, pool: &PoolView<'a>, plan: &'p RolloutPlan, nodes: usize) -> ToGo<'p> {
+    /// R-EXPLAIN-11.
+    fn some_left_out(&self, pool: &PoolView<'a>, held: usize) -> Option<Unknown> {
+        let counted = pool.object.status.as_ref().map_or(0, |status| status.machine_count);
+        let counted = usize::try_from(counted).unwrap_or_default();
+        let is_some = !self.world.whole && held > 0 && held < counted;
+        is_some.then(|| Unknown::Nodes { pool: pool.name.to_owned(), held, counted })
+    }
+
+    /// What is still to happen in a pool.
+    fn to_go<'p>(&self, pool: &PoolView<'a>, plan: &'p RolloutPlan, nodes: &[&NodeView<'_>]) -> ToGo<'p> {
         let held = || plan.hold.iter().filter(|held| held.pool.as_deref() == Some(pool.name));
-        let is_under_way = |reason: &WaitReason| matches!(reason, WaitReason::Updating { .. });
-        let stays = |reason: &WaitReason| matches!(reason, WaitReason::Failing { .. });
-        let waiting = held().filter(|held| !is_under_way(&held.reason) && !stays(&held.reason)).count();
-        let max = max_unavailable(pool, nodes).ok().and_then(|max| usize::try_from(max).ok());
-        ToGo {
-            nodes: waiting + plan.start.iter().filter(|start| start.pool == pool.name).count(),
-            at_once: max.unwrap_or_default(),
-            under_way: held().filter(|held| is_under_way(&held.reason)).map(|held| held.node.as_str()).collect(),
-            held: held().map(|held| &held.reason).find(|why| why.needs_user() || **why == WaitReason::PoolPaused),
-        }
+        let goes_on = |name: &str| nodes.iter().any(|node| node.name == name && !node.is_told(pool.aim()));
+        let course = |held: &'p Held| match &held.reason {
+            WaitReason::Updating { .. } if goes_on(&held.node) => Course::Finishes(held.since),
+            WaitReason::Updating { .. } => Course::UnderWay(held.since),
+            why => Course::Waits(why),
+        };
+        let starts = plan.start.iter().filter(|start| start.pool == pool.name);
+        let courses = held().map(|held| (held.node.as_str(), course(held)));
+        let courses = courses.chain(starts.map(|start| (start.node.as_str(), Course::Starts))).collect();
+        let blocked = held().filter_map(|held| match &held.reason {
+            WaitReason::Updating { blocked, .. } if is_by_budget(blocked) => {
+                Some((held.node.as_str(), blocked.clone()))
+            }
+            _ => None,
+        });
+        ToGo::of(pool, nodes, &courses, first_blocked(blocked))
     }
 
     /// The stream that has the OS image of a rendered MachineConfig now.

@@ -82,6 +82,14 @@ macro_rules! objects {
                 None
             }
 
+            /// What identifies each object, and who wrote it when.
+            pub(super) fn metadata(&self) -> Vec<&ObjectMeta> {
+                let mut all = Vec::new();
+                $(all.extend(self.$($field).+.iter().map(|object| &object.metadata));)*
+                $(all.extend(self.$($fields).+.iter().map(|object| &object.metadata));)*
+                all
+            }
+
             /// Takes an object out, as [`Self::find`] finds it; returns whether it was there.
             pub fn remove(&mut self, (group, kind): (&str, &str), namespace: &str, name: &str) -> bool {
                 $(if (group, kind) == ($one_group, objects!(kind $one $($one_kind)?)) && name == $name {

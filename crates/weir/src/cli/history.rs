@@ -1,6 +1,10 @@
 //! `weir history`: what came of the last rollouts.
 
-use super::{Output, harmless, manifest_source::Given, print};
+use super::{
+    Output, harmless,
+    manifest_source::{Given, Judged},
+    print,
+};
 use crate::exit::Outcome;
 use anyhow::{Result, bail};
 use jiff::Timestamp;
@@ -8,7 +12,10 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use weir_rules::{
     history::{History as Rollouts, of_node, of_pool, table},
-    world::World,
+    world::{
+        World,
+        explain::{Explained, explain_all},
+    },
 };
 
 /// What came of the last rollouts: who changed what, how long nodes took, and how often they rebooted
@@ -33,20 +40,29 @@ impl History {
     /// When the files cannot be read, the cluster cannot be asked, or there is no history of this.
     pub(super) fn run(&self) -> Result<Outcome> {
         let world = self.given.world("history")?;
-        let (pools, now) = (histories(&world), Timestamp::now());
-        let (pools, text) = match &self.what {
-            None if pools.is_empty() => bail!(
-                "there is no history: no pool got another configuration while weir's controller ran here, or the ConfigMaps \
-                 weir-history-POOL are not among what was read"
-            ),
+        let judged = Judged::of(&world);
+        let (pools, now) = (histories(&world), judged.now);
+        let mut begun = unrecorded(&world, &pools, now);
+        begun.retain(|pool, _| self.what.as_ref().is_none_or(|what| what == pool));
+        let (pools, mut text) = match &self.what {
             None => {
-                let text = table(&pools, now);
+                let lines: String = begun.iter().map(|(pool, line)| format!("{pool}: {line}\n")).collect();
+                let text = lines + &table(&pools, now);
+                if text.is_empty() {
+                    bail!(
+                        "there is no history: weir's controller has recorded no rollout here, or the ConfigMaps weir-history-POOL \
+                         are not among what was read"
+                    );
+                }
                 (pools, text)
             }
-            Some(what) => part(&world, pools, what, now)?,
+            Some(what) => part(&world, pools, (what, begun.get(what)), now)?,
         };
+        if pools.values().any(|history| history.under_way().is_some()) {
+            text.push_str(&judged.line());
+        }
         let text = match self.output {
-            Some(output) => output.write(&json!({ "pools": pools }))?,
+            Some(output) => output.write(&json!({ "pools": pools, "unrecorded": begun, "asOf": judged.json() }))?,
             None => harmless(text),
         };
         print(text.as_bytes())?;
@@ -56,21 +72,33 @@ impl History {
 
 type Histories = BTreeMap<String, Rollouts>;
 
+/// The rollouts of which the histories have nothing, in a line for each pool.
+fn unrecorded(world: &World, histories: &Histories, now: Timestamp) -> BTreeMap<String, String> {
+    let of_pool = |pool: Explained| Some((pool.unrecorded(histories.get(&pool.pool))?, pool.pool));
+    explain_all(world, now).into_iter().filter_map(of_pool).map(|(line, pool)| (pool, line)).collect()
+}
+
 /// What there is of a pool or a node, for programs and for people.
-fn part(world: &World, mut pools: Histories, what: &str, now: Timestamp) -> Result<(Histories, String)> {
+fn part(
+    world: &World,
+    mut pools: Histories,
+    (what, begun): (&str, Option<&String>),
+    now: Timestamp,
+) -> Result<(Histories, String)> {
     let mut known: Vec<&str> = world.pools.iter().filter_map(|pool| pool.metadata.name.as_deref()).collect();
-    if let Some(history) = pools.remove(what) {
-        let text = of_pool(&history, now);
-        return Ok((BTreeMap::from([(what.to_owned(), history)]), text));
-    }
     if known.contains(&what) {
-        // Files may leave out what a cluster has.
-        let more = match world.whole {
-            true => String::new(),
-            false => format!(", or the ConfigMap weir-history-{what} is not among what was read"),
-        };
-        let text = format!("pool {what} has no rollouts in its history yet{more}\n");
-        return Ok((BTreeMap::from([(what.to_owned(), Rollouts::default())]), text));
+        let history = pools.remove(what);
+        let mut text = begun.map(|begun| format!("{begun}\n")).unwrap_or_default();
+        text += &history.as_ref().map(|history| of_pool(history, now)).unwrap_or_default();
+        if text.is_empty() {
+            // Files may leave out what a cluster has.
+            let more = match world.whole {
+                true => String::new(),
+                false => format!(", or the ConfigMap weir-history-{what} is not among what was read"),
+            };
+            text = format!("pool {what} has no rollouts in its history yet{more}\n");
+        }
+        return Ok((BTreeMap::from([(what.to_owned(), history.unwrap_or_default())]), text));
     }
     let text = of_node(&pools, what, now);
     if text.is_empty() {

@@ -7,10 +7,12 @@ use crate::{
 };
 use anyhow::{Context as _, Result};
 use clap::Args;
+use jiff::Timestamp;
+use serde_json::Value;
 use std::path::PathBuf;
 use weir_distro::Profile;
 use weir_manifests::Kind;
-use weir_rules::world::World;
+use weir_rules::world::{AsOf, World};
 
 /// Where the manifests are, and for which distribution
 #[derive(Clone, Debug, Args)]
@@ -64,6 +66,33 @@ impl Given {
             return rollout_objects::of_files_with(&self.files, needed);
         }
         runtime()?.block_on(async { rollout_objects::of_cluster(&self.cluster.connect(command).await?).await })
+    }
+}
+
+/// When a world is judged: files as of the time that they are of, a cluster as of now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judged {
+    /// The time.
+    pub now: Timestamp,
+    /// The time that files are of, if they have one.
+    pub as_of: Option<AsOf>,
+}
+
+impl Judged {
+    /// When this world is judged.
+    pub fn of(world: &World) -> Self {
+        let clock = Timestamp::now();
+        Self { now: world.now(clock), as_of: world.as_of(clock) }
+    }
+
+    /// The line that says so; empty for a cluster.
+    pub fn line(&self) -> String {
+        self.as_of.map(|as_of| format!("{as_of}\n")).unwrap_or_default()
+    }
+
+    /// The same for scripts: null for a cluster.
+    pub fn json(&self) -> Value {
+        self.as_of.map_or(Value::Null, |AsOf(at)| format!("{at:.0}").into())
     }
 }
 

@@ -1,6 +1,10 @@
 //! `weir status`: the state of every pool, and which nodes wait for what.
 
-use super::{Output, harmless, manifest_source::Given, picture, print};
+use super::{
+    Output, harmless,
+    manifest_source::{Given, Judged},
+    picture, print,
+};
 use crate::{exit::Outcome, rollout_objects};
 use anyhow::Result;
 use jiff::Timestamp;
@@ -48,10 +52,10 @@ impl Status {
     pub fn run(&self) -> Result<Outcome> {
         if !self.watch {
             let world = self.given.world("status")?;
-            let now = Timestamp::now();
-            let text = self.shown(&self.pools(&world, now)?, &world, now)?;
+            let judged = Judged::of(&world);
+            let text = self.shown(&self.pools(&world, judged.now)?, &world, &judged)?;
             if let Some(path) = &self.svg {
-                picture(path, &svg::status(&world, now))?;
+                picture(path, &svg::status(&world, judged.now))?;
             }
             print(text.as_bytes())?;
             return Ok(Outcome::Done);
@@ -70,12 +74,13 @@ impl Status {
         let in_place = self.output.is_none() && std::io::stdout().is_terminal();
         let mut last = String::new();
         loop {
-            let (world, now) = (rollout_objects::of_cluster(client).await?, Timestamp::now());
-            let pools = self.pools(&world, now)?;
+            let world = rollout_objects::of_cluster(client).await?;
+            let judged = Judged::of(&world);
+            let pools = self.pools(&world, judged.now)?;
             // That time has passed alone is no change: it would be one all the time.
-            let seen = self.shown(&timeless(&pools), &world, Timestamp::MIN)?;
+            let seen = self.shown(&timeless(&pools), &world, &Judged { now: Timestamp::MIN, ..judged })?;
             if seen != last {
-                let text = self.shown(&pools, &world, now)?;
+                let text = self.shown(&pools, &world, &judged)?;
                 let gap = match (in_place, &self.output) {
                     (true, _) => CLEAR,
                     (false, None) if !last.is_empty() => "\n",
@@ -95,10 +100,14 @@ impl Status {
         })
     }
 
-    fn shown(&self, pools: &[Explained], world: &World, now: Timestamp) -> Result<String> {
+    fn shown(&self, pools: &[Explained], world: &World, judged: &Judged) -> Result<String> {
         match self.output {
-            Some(output) => output.write(&json(pools, world)),
-            None => Ok(harmless(self.text(pools, world, now))),
+            Some(output) => {
+                let mut all = json(pools, world);
+                all["asOf"] = judged.json();
+                output.write(&all)
+            }
+            None => Ok(harmless(self.text(pools, world, judged.now)) + &judged.line()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Output, harmless,
-    manifest_source::{Given, runtime},
+    manifest_source::{Given, Judged, runtime},
     print,
 };
 use crate::{exit::Outcome, rollout_objects};
@@ -76,15 +76,21 @@ impl Why {
     /// # Errors
     /// When the files cannot be read, the cluster cannot be asked, or there is no such thing.
     pub(super) fn run(&self) -> Result<Outcome> {
-        let now = Timestamp::now();
-        let answer = if self.given.files.is_empty() {
-            runtime()?.block_on(self.of_cluster(now))?
+        let (answer, judged) = if self.given.files.is_empty() {
+            let now = Timestamp::now();
+            (runtime()?.block_on(self.of_cluster(now))?, Judged { now, as_of: None })
         } else {
-            why(&rollout_objects::everything_of_files(&self.given.files)?, &self.what.0, now)?
+            let world = rollout_objects::everything_of_files(&self.given.files)?;
+            let judged = Judged::of(&world);
+            (why(&world, &self.what.0, judged.now)?, judged)
         };
         let text = match self.output {
-            Some(output) => output.write(&answer.json())?,
-            None => harmless(answer.text(now)),
+            Some(output) => {
+                let mut told = answer.json();
+                told["asOf"] = judged.json();
+                output.write(&told)?
+            }
+            None => harmless(answer.text(judged.now)) + &as_of(&answer, &judged),
         };
         print(text.as_bytes())?;
         Ok(Outcome::Done)
@@ -103,6 +109,12 @@ impl Why {
         }
         why(&world, &self.what.0, now).map_err(|error| anyhow!(error))
     }
+}
+
+/// When the files are of, where an answer says for how long something has been so.
+fn as_of(answer: &Answer, judged: &Judged) -> String {
+    let has_ages = answer.text(judged.now) != answer.text(Timestamp::MIN);
+    if has_ages { judged.line() } else { String::new() }
 }
 
 /// Adds `managedFields` to these objects. Without the right to read them, or when they are gone, the answer names no author.

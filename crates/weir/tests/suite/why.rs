@@ -297,3 +297,42 @@ fn histories_are_of_what_was_asked_for() -> Result<()> {
     assert_eq!(each.keys().collect::<Vec<_>>(), ["a"]);
     Ok(())
 }
+
+/// A file is judged as of the newest time in it; a rollout that has just begun is told without a history.
+#[test]
+fn files_are_of_their_time_and_a_rollout_that_nobody_recorded_is_told() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = state(folder.path(), false)?;
+    let mut list: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
+    for item in list["items"].as_array_mut().context("items")? {
+        if item["kind"] == "MachineConfigPool" {
+            item["spec"]["paused"] = false.into();
+            item["spec"]["maxUnavailable"] = 2.into();
+            item["status"] = json!({"configuration": {"name": "rendered-worker-1"}, "machineCount": 3});
+        }
+        if item["metadata"]["name"] == "b" {
+            let marks = &mut item["metadata"]["annotations"];
+            marks[format!("{PREFIX}/state")] = "Working".into();
+            marks[format!("{PREFIX}/desiredDrain")] = "drain-rendered-worker-2".into();
+            marks[format!("{PREFIX}/drainStarted")] = "2026-01-01T00:58:00Z".into();
+            item["status"]["conditions"][0]["lastHeartbeatTime"] = "2026-01-01T01:00:00Z".into();
+            // A broken object must not make it another time.
+            item["metadata"]["creationTimestamp"] = "2100-01-01T00:00:00Z".into();
+        }
+    }
+    std::fs::write(&file, list.to_string())?;
+    let as_of = "as of 2026-01-01T01:00:00Z: the newest time in the files\n";
+    let text = said(&["status"], &file)?;
+    ensure!(text.ends_with(as_of) && text.matches("as of ").count() == 1, "{text}");
+    ensure!(text.contains("worker: b waits: draining on its way to rendered-worker-2 (for 2m)\n"), "{text}");
+    ensure!(text.contains("not known: how 1 of the 3 nodes of pool worker is: it is not among the files\n"), "{text}");
+    let data: Value = serde_json::from_str(&said(&["status", "-o", "json"], &file)?)?;
+    assert_eq!(data["asOf"], "2026-01-01T01:00:00Z");
+    ensure!(said(&["why", "node/b"], &file)?.ends_with(as_of), "why");
+    let begun = "rendered-worker-1 to rendered-worker-2; under way, 0 of 2 nodes done; nothing of it has been recorded so far\n";
+    assert_eq!(said(&["history"], &file)?, format!("worker: {begun}"));
+    assert_eq!(said(&["history", "worker"], &file)?, begun);
+    let data: Value = serde_json::from_str(&said(&["history", "-o", "json"], &file)?)?;
+    assert_eq!((&data["pools"], &data["unrecorded"]["worker"]), (&json!({}), &json!(begun.trim_end())));
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! The schema of a plan's data in the documentation is that of what is printed.
 
 use super::*;
+use weir_api::keys::drain;
 
 const SCHEMA: &str = include_str!("../../../../../docs/user/plan.schema.json");
 
@@ -111,6 +112,23 @@ fn plans() -> Vec<Plan> {
             pool.spec.max_unavailable = Some(wrong);
         }
     });
+    edit(&mut odd.nodes, |node| {
+        if node.metadata.name.as_deref() == Some("d") {
+            let made = "2025-12-31T00:00:00Z".parse().unwrap();
+            node.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(made));
+        }
+    });
+    let mut late = at_rest();
+    late.put(ours("MachineConfig", config("99-worker-motd", "worker", &file("/etc/motd", "a"))));
+    let told = planned(&late, &[]).pools.iter().find(|pool| pool.pool == "worker").unwrap().after.config.clone();
+    edit(&mut late.nodes, |node| {
+        if node.metadata.name.as_deref() == Some("a") {
+            let marks = node.metadata.annotations.as_mut().unwrap();
+            marks.insert(format!("{PREFIX}/desiredConfig"), told.clone().unwrap());
+            marks.insert(format!("{PREFIX}/desiredDrain"), format!("drain-{}", told.as_deref().unwrap()));
+            marks.insert(drain::DRAIN_STARTED.to_owned(), "2025-12-31T00:00:00Z".to_owned());
+        }
+    });
     let mut image_mode = at_rest();
     let spec = json!({
         "machineConfigPool": {"name": "worker"}, "imageBuilder": {"imageBuilderType": "Job"},
@@ -135,6 +153,7 @@ fn plans() -> Vec<Plan> {
         planned(&world, &[motd("a"), stream]),
         planned(&odd, &[motd("a")]),
         planned(&image_mode, &[motd("a")]),
+        planned(&late, &[]),
         planned(&at_rest(), &[Change::Apply(policy), Change::Apply(config("99-unit", "worker", &unit))]),
         planned(&kubelet, &[Change::Delete(change::Reference::ours("MachineConfig", "00-worker"))]),
     ]

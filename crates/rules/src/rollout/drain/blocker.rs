@@ -1,7 +1,7 @@
 //! What blocks a drain. The wording exists only here, for conditions, events, `status` and tests.
 
 use super::{Answer, Asked};
-use crate::view::{BudgetView, PodView};
+use crate::view::{BudgetView, PodView, blocked::NO_DISRUPTION};
 use jiff::Timestamp;
 use std::fmt;
 
@@ -57,8 +57,8 @@ impl fmt::Display for Blocker {
 impl fmt::Display for InTheWay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Budgets(names) if names.len() == 1 => write!(f, "budget {} allows no disruption", names.join("")),
-            Self::Budgets(names) => write!(f, "budgets {} allow no disruption", names.join(", ")),
+            Self::Budgets(names) if names.len() == 1 => write!(f, "budget {} allows {NO_DISRUPTION}", names.join("")),
+            Self::Budgets(names) => write!(f, "budgets {} allow {NO_DISRUPTION}", names.join(", ")),
             Self::Refused(said) => write!(f, "eviction is refused ({said})"),
             Self::Failed(said) => write!(f, "eviction failed ({said})"),
             Self::Terminating => f.write_str("is terminating"),

@@ -116,7 +116,7 @@ edge    -       0      0        0      0            0         updated
 infra   -       1      1        1      0            0         updated
 worker  -       4      1        1      1            0         updating
 worker: 1 of 4 nodes done; 1 applying
-worker: 3 nodes to go in 10m to 20m, 2 at a time (OpenShift's documented 5 to 10 minutes a node; this pool has no history yet)
+worker: 3 nodes to go, longer than forecast by 50m so far; the others in 5m to 10m after that, 2 at a time (OpenShift's documented 5 to 10 minutes a node; this pool has no history yet)
 worker: b may start now
 worker: c waits: other nodes go first
 worker: a waits: updating to rendered-worker-2 (for 1h)
@@ -191,7 +191,10 @@ fn a_paused_pool_says_what_ends_that_and_a_bar_how_far_it_is() {
     let pools = explain_all(&objects(json!({"pools": [paused], "nodes": nodes})), now());
     let text = summary(&pools, now());
     assert!(text.starts_with("health: paused (worker)\n"), "{text}");
-    assert!(text.contains("worker: 1 node to go in 5m to 10m once they may start: the pool is paused;"), "{text}");
+    assert!(
+        text.contains("worker: 1 node waits, and takes 5m to 10m once it may start: the pool is paused;"),
+        "{text}"
+    );
     assert!(
         text.ends_with("next: kubectl patch mcp/worker --type merge -p '{\"spec\":{\"paused\":false}}'\n"),
         "{text}"
@@ -204,7 +207,7 @@ fn only_what_time_does_to_a_forecast_is_no_change() {
     let now_of = |left: [u64; 2], slow: Option<u64>| {
         let mut pools = explain_all(&sample(), now());
         let forecast = pools.iter_mut().find_map(|pool| pool.forecast.as_mut()).unwrap();
-        forecast.left = left;
+        (forecast.left, forecast.longer) = (left, None);
         forecast.slow = slow
             .map(|took| crate::forecast::Slow {
                 node: "a".to_owned(),
@@ -217,9 +220,79 @@ fn only_what_time_does_to_a_forecast_is_no_change() {
         summary(&timeless(&pools), Timestamp::MIN)
     };
     let first = now_of([600_000, 1_200_000], None);
-    assert!(first.contains("3 nodes to go in ") && !first.contains("(for 1h)"), "{first}");
+    assert!(first.contains("3 nodes to go within ") && !first.contains("(for 1h)"), "{first}");
     assert_eq!(now_of([599_000, 1_199_000], None), first);
     let slow = now_of([0, 600_000], Some(2_000));
     assert!(slow.contains("a takes longer than others: drain"), "{slow}");
     assert_eq!(now_of([0, 500_000], Some(3_000)), slow);
+}
+
+#[test]
+fn a_drain_that_a_budget_blocks_has_no_end_in_sight() {
+    let said = |blocked: &str| {
+        let mut node = node("a", &["worker"], "rendered-worker-1", "rendered-worker-2");
+        node["metadata"]["annotations"]["machineconfiguration.openshift.io/desiredDrain"] =
+            json!("drain-rendered-worker-2");
+        let message = format!(
+            "Draining node. The drain will not be complete until desired drainer x matches current drainer y. In the way: {blocked}"
+        );
+        let report = json!({"metadata": {"name": "a"}, "status": {"conditions": [
+            {"type": "Drained", "status": "Unknown", "reason": "Drained", "message": message, "lastTransitionTime": "2026-01-01T00:59:00Z"},
+        ]}});
+        let world = objects(json!({"pools": [pool("worker", json!({}))], "nodes": [node], "reports": [report]}));
+        summary(&explain_all(&world, now()), now())
+    };
+    let budget = "pod shop/web: budget web allows no disruption, since 2026-01-01T00:59:00Z";
+    assert!(
+        said(budget).contains(&format!("\nworker: 1 node to go, no end in sight: a: {budget}\n")),
+        "{}",
+        said(budget)
+    );
+    let passes = said("pod shop/web: is terminating, since 2026-01-01T00:59:00Z");
+    assert!(passes.contains("\nworker: 1 node to go in 5m to 10m ("), "{passes}");
+}
+
+#[test]
+fn nodes_that_files_leave_out_are_not_passed_over() {
+    let counted = |counted: i32, nodes: &[&str]| {
+        let mut held = pool("worker", json!({}));
+        held["status"] = json!({"machineCount": counted});
+        let nodes: Vec<Value> =
+            nodes.iter().map(|name| node(name, &["worker"], "rendered-worker-2", "rendered-worker-2")).collect();
+        objects(json!({"pools": [held], "nodes": nodes}))
+    };
+    let said = |world: &World| summary(&explain_all(world, now()), now());
+    let one = counted(3, &["a", "b"]);
+    let line = "not known: how 1 of the 3 nodes of pool worker is: it is not among the files\n";
+    assert!(said(&one).contains(line), "{}", said(&one));
+    let explained = explain(&one, "worker", now()).unwrap();
+    assert!(super::explained(&explained, now()).contains(line));
+    assert!(explained.overview()["nodesNotKnown"].is_string());
+    for world in [counted(2, &["a", "b"]), counted(0, &["a"]), World { whole: true, ..one }] {
+        assert!(!said(&world).contains("not known: "), "{}", said(&world));
+    }
+}
+
+#[test]
+fn a_rollout_that_no_history_has_is_told_by_its_nodes() {
+    let history = |to: &str| -> History {
+        let rollout = json!({"from": "r0", "to": to, "began": "2026-01-01T00:00:00Z", "result": "underWay"});
+        serde_json::from_value(json!({"rollouts": [rollout]})).unwrap()
+    };
+    let of = |paused: bool, told: &str| {
+        let mut held = pool("worker", json!({"paused": paused}));
+        held["status"] = json!({"configuration": {"name": "rendered-worker-1"}});
+        let nodes = json!([
+            node("a", &["worker"], "rendered-worker-1", told),
+            node("b", &["worker"], "rendered-worker-1", "rendered-worker-1"),
+        ]);
+        explain(&objects(json!({"pools": [held], "nodes": nodes})), "worker", now()).unwrap()
+    };
+    let begun = of(false, "rendered-worker-2");
+    let said =
+        "rendered-worker-1 to rendered-worker-2; under way, 0 of 2 nodes done; nothing of it has been recorded so far";
+    assert_eq!(begun.unrecorded(None).as_deref(), Some(said));
+    assert_eq!(begun.unrecorded(Some(&history("rendered-worker-1"))).as_deref(), Some(said));
+    assert_eq!(begun.unrecorded(Some(&history("rendered-worker-2"))), None);
+    assert_eq!(of(true, "rendered-worker-1").unrecorded(None), None, "a paused pool has not begun");
 }

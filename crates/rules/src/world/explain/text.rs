@@ -34,6 +34,9 @@ pub fn explained(pool: &Explained, now: Timestamp) -> String {
     };
     // Writing into a String cannot fail.
     let _ = writeln!(out, "pool {}: {}, {limit}, to reach {target}", pool.pool, Count(pool.nodes.len(), "node"));
+    if let Some(unknown) = &pool.left_out {
+        let _ = writeln!(out, "  not known: {unknown}");
+    }
     for line in image_mode(pool).into_iter().chain(pause(pool)) {
         let _ = writeln!(out, "  {line}");
     }
@@ -104,6 +107,9 @@ pub fn summary(pools: &[Explained], now: Timestamp) -> String {
     let mut out = if health.is_empty() { health } else { format!("health: {health}\n") };
     out.push_str(&table(&rows));
     for pool in pools {
+        if let Some(unknown) = &pool.left_out {
+            let _ = writeln!(out, "not known: {unknown}");
+        }
         for line in of_pool(pool).into_iter().chain(expected(pool)).chain(waits(pool, now)) {
             let _ = writeln!(out, "{}: {line}", pool.pool);
         }

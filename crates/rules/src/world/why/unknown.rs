@@ -253,7 +253,8 @@ impl fmt::Display for Unknown {
             }
             Self::Nodes { pool, held, counted } => {
                 let others = counted.saturating_sub(*held);
-                write!(f, "how {others} of the {counted} nodes of pool {pool} are: they are not among the files")
+                let (are, lacks) = (if others == 1 { "is: it" } else { "are: they" }, Among::Files.lacks(others != 1));
+                write!(f, "how {others} of the {counted} nodes of pool {pool} {are} {lacks}")
             }
             Self::Operator { among } => write!(f, "what the operator reports: {}", among.operator()),
             Self::Pods { node, among } => {

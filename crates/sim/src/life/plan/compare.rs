@@ -177,6 +177,7 @@ mod tests {
             unknown: Vec::new(),
             depends_on: Vec::new(),
             made: Timestamp::UNIX_EPOCH,
+            as_of: None,
         }
     }
 

@@ -1,7 +1,11 @@
 //! `weir explain rollout`: which nodes a pool has, which may start, and what the others wait for.
 
 use crate::{
-    cli::{Output, harmless, manifest_source::Given, print},
+    cli::{
+        Output, harmless,
+        manifest_source::{Given, Judged},
+        print,
+    },
     exit::Outcome,
 };
 use anyhow::{Result, bail};
@@ -28,17 +32,24 @@ pub struct Rollout {
 
 impl Rollout {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let (world, now) = (self.given.world("explain")?, Timestamp::now());
+        let world = self.given.world("explain")?;
+        let judged = Judged::of(&world);
+        let now = judged.now;
         let text = match (self.output, &self.pool) {
             (None, Some(pool)) => harmless(explained(&explain(&world, pool, now)?, now)),
             (None, None) => harmless(everything(&world, now)),
-            (Some(output), Some(pool)) => output.write(&explain(&world, pool, now)?.json())?,
+            (Some(output), Some(pool)) => {
+                let mut explained = explain(&world, pool, now)?.json();
+                explained["asOf"] = judged.json();
+                output.write(&explained)?
+            }
             (Some(output), None) => output.write(&membership(&world))?,
         };
         if text.is_empty() {
             bail!("the cluster has neither a MachineConfigPool nor a node that should have one");
         }
-        print(text.as_bytes())?;
+        let as_of = if self.output.is_none() { judged.line() } else { String::new() };
+        print((text + &as_of).as_bytes())?;
         Ok(Outcome::Done)
     }
 }
