@@ -4,6 +4,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`schema`] | what a CustomResourceDefinition says about its objects |
+//! | [`names`] | what names, labels and annotations may look like |
 //! | [`policy`] | what ValidatingAdmissionPolicies and their bindings say about a request |
 //! | `node` | one node of a schema, as it is written |
 //! | `typing` | whether an expression is valid, and what it costs |
@@ -17,6 +18,7 @@
 //! <https://kubernetes.io/docs/reference/using-api/cel/>.
 
 mod cel;
+pub mod names;
 mod node;
 pub mod policy;
 pub mod schema;

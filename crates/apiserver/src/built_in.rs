@@ -1,14 +1,13 @@
 //! The description of a kind that has no CustomResourceDefinition; the table is in `kinds`.
 
 use crate::{
-    names::NameRule,
     object,
     types::{OBJECT_META, Types},
 };
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value};
 use std::sync::OnceLock;
-use weir_apischema::schema::FieldError;
+use weir_apischema::{names::NameRule, schema::FieldError};
 
 /// A kind that is built in.
 #[derive(Debug)]

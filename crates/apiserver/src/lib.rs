@@ -19,7 +19,7 @@
 //! | `connections`, `quota` | who may stay connected, and how much of a shared resource one user may have |
 //! | `request`, `body`, `protobuf`, `response`, `status` | what comes in and goes out |
 //! | `registry`, `built_in`, `kinds`, `types`, `merge_keys`, `versions` | which resources there are, the built-in kinds, the shape of objects |
-//! | `pipeline`, `bounds`, `decode`, `names`, `patch`, `managed_fields` | the stages of a write, and how large an object may be |
+//! | `pipeline`, `bounds`, `decode`, `patch`, `managed_fields` | the stages of a write, and how large an object may be |
 //! | `admission` | the stored admission policies; evaluation is in `weir_apischema` |
 //! | `delete`, `disruption`, `expiry` | finalizers, propagation, garbage; budgets and evictions; old events |
 //! | `furnishing`, `priority` | objects that every namespace has; priorities of pods |
@@ -57,7 +57,6 @@ mod list;
 mod logs;
 mod managed_fields;
 mod merge_keys;
-mod names;
 mod object;
 mod openapi;
 mod openapi_v2;

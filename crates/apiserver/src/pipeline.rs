@@ -24,7 +24,7 @@ use crate::{
     host::Host,
     identity::{User, admin},
     kinds::{definition, node},
-    managed_fields, names,
+    managed_fields,
     object::{self, edit_meta, is_deleting, list, meta},
     patch::{self, Patch},
     priority,
@@ -38,7 +38,7 @@ use crate::{
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use std::{borrow::Cow, collections::HashSet, ops::ControlFlow, sync::Arc};
-use weir_apischema::{policy::Operation, schema::FieldError, weight::Weight};
+use weir_apischema::{names, policy::Operation, schema::FieldError, weight::Weight};
 
 /// A write that is under way.
 pub(crate) struct Write<'a> {

@@ -230,7 +230,7 @@ impl<'a> Reader<'a> {
             Token::Word(key) => key,
             other => return Err(expected(other, ", expected: identifier")),
         };
-        if let Some(why) = crate::names::qualified_name(key).into_iter().next() {
+        if let Some(why) = weir_apischema::names::qualified_name(key).into_iter().next() {
             return Err(format!("<nil>: Invalid value: {key:?}: {why}"));
         }
         let requirement = |test| Ok(Requirement { key: key.to_owned(), test });
@@ -327,7 +327,7 @@ fn parse_labels(text: &str) -> Result<Vec<Requirement>, String> {
 fn checked(requirement: Requirement) -> Result<Requirement, String> {
     if let Test::In(values) | Test::NotIn(values) = &requirement.test {
         for (index, value) in values.iter().enumerate() {
-            if let Some(why) = crate::names::label_value(value).into_iter().next() {
+            if let Some(why) = weir_apischema::names::label_value(value).into_iter().next() {
                 return Err(format!("values[{index}][{}]: Invalid value: {value:?}: {why}", requirement.key));
             }
         }

@@ -118,7 +118,7 @@ pub enum ReadError {
         known: u32,
     },
     /// A field has the wrong type.
-    #[error("{place}: {title}: line {line}: {why}")]
+    #[error("{place}: {title}: line {line}: {field}{}{reason}", if field.is_empty() { "" } else { ": " })]
     Field {
         /// The object's position.
         place: Place,
@@ -126,8 +126,18 @@ pub enum ReadError {
         title: String,
         /// Line of the file, from 1.
         line: usize,
-        /// Path of the field, and what is wrong.
-        why: String,
+        /// The path of the field; empty where it is not known.
+        field: String,
+        /// What is wrong with it.
+        reason: serde_json::Error,
+    },
+    /// Nothing tells it from others of its kind.
+    #[error("{place}: a {kind} without a name; write metadata.name")]
+    NoName {
+        /// Its position.
+        place: Place,
+        /// Its kind.
+        kind: String,
     },
     /// Two different versions of one object, and no way to tell which one counts.
     #[error("{place}: there is another {title} before this one, in {before}")]
@@ -165,6 +175,7 @@ impl ReadError {
             | Self::Compressed { path } => (path, None),
             Self::TooManyDocuments { place, .. }
             | Self::NoKind { place }
+            | Self::NoName { place, .. }
             | Self::Ignition { place }
             | Self::UnknownKind { place, .. }
             | Self::Newer { place, .. }

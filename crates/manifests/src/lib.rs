@@ -10,7 +10,7 @@
 //!    to folders are not followed, which rules out loops.
 //! 3. A file given by name that ends in `.tar`, `.tar.gz`, `.tgz` or `.zip` is read like the folder that was packed; nothing
 //!    is unpacked to disk, and links in it are not followed.
-//! 4. Anything unreadable, without a kind, or of a kind that [`MACHINE_CONFIG_GROUP`](weir_api::kind::MACHINE_CONFIG_GROUP)
+//! 4. Anything unreadable, without a kind, wanted and without a name, or of a kind that [`MACHINE_CONFIG_GROUP`](weir_api::kind::MACHINE_CONFIG_GROUP)
 //!    does not have, is an error.
 //! 5. Except below the root of what `oc adm must-gather` or `oc adm inspect` wrote, recognized by the names they use:
 //!    files there that are not objects are skipped, and unreadable files are counted and skipped.

@@ -25,6 +25,8 @@ pub struct Manifest {
     pub(crate) within: Range<usize>,
     /// Whether its file was found in a folder or archive rather than given by name.
     pub(crate) found: bool,
+    /// Whether a tool collected it.
+    pub(crate) gathered: bool,
 }
 
 /// The position of an object.
@@ -60,7 +62,8 @@ impl Manifest {
         let item = |(index, mut object): (usize, Value)| {
             complete(&mut object, &of, version.as_str().unwrap_or_default());
             let place = Place { item: Some(index + 1), ..self.place.clone() };
-            Self { place, object, source: self.source.clone(), within: self.within.clone(), found: self.found }
+            let (source, within) = (self.source.clone(), self.within.clone());
+            Self { place, object, source, within, found: self.found, gathered: self.gathered }
         };
         items.into_iter().enumerate().map(item).collect()
     }
@@ -101,6 +104,23 @@ impl Manifest {
         Ok(())
     }
 
+    /// Refuses what has no name: it could be no object of a cluster, and nothing would tell it from others.
+    ///
+    /// # Errors
+    /// When there is no name.
+    pub(crate) fn check_name(&self) -> Result<(), ReadError> {
+        if self.name().is_empty() {
+            return Err(ReadError::NoName { place: self.place.clone(), kind: self.kind().to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Whether a tool collected it from a cluster, as `oc adm must-gather` does.
+    #[must_use]
+    pub fn is_gathered(&self) -> bool {
+        self.gathered
+    }
+
     /// Refuses a version that came after the one that is known: its fields may mean something else. Earlier ones, such as `v1beta1`, are
     /// read as they always were.
     ///
@@ -124,9 +144,8 @@ impl Manifest {
     /// When a field has the wrong type, with its path and line.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ReadError> {
         // Where the path is not needed, it is not followed either.
-        T::deserialize(&self.object).or_else(|_| {
-            serde_path_to_error::deserialize(&self.object).map_err(|error| self.wrong(self.title(), &error))
-        })
+        T::deserialize(&self.object)
+            .or_else(|_| serde_path_to_error::deserialize(&self.object).map_err(|error| self.wrong(error)))
     }
 
     /// The line of the file with the value at a path (`spec.list[0].field`), or with what there is of the way to it.
@@ -142,12 +161,18 @@ impl Manifest {
         (text.unwrap_or_default(), self.place.item.map(|number| number - 1))
     }
 
-    fn wrong(&self, title: String, error: &serde_path_to_error::Error<serde_json::Error>) -> ReadError {
+    fn wrong(&self, error: serde_path_to_error::Error<serde_json::Error>) -> ReadError {
         let (text, item) = self.text();
         let line = locate::line(text, item, error.path()).map_or(self.place.line, |line| self.place.line + line - 1);
-        ReadError::Field { place: self.place.clone(), title, line, why: error.to_string() }
+        let path = error.path().to_string();
+        let field = if path == ROOT { String::new() } else { path };
+        let reason = error.into_inner();
+        ReadError::Field { place: self.place.clone(), title: self.title(), line, field, reason }
     }
 }
+
+/// The path of the whole object.
+const ROOT: &str = ".";
 
 /// Gives an item without kind those of its list, as API servers leave them out.
 pub(crate) fn complete(item: &mut Value, kind: &str, version: &str) {

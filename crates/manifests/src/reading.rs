@@ -192,7 +192,7 @@ impl Parts<'_> {
             let within = document.range.clone();
             let manifest = |place, object| {
                 let (source, within) = (Arc::clone(&source), within.clone());
-                Manifest { place, object, source, within, found: origin.found }
+                Manifest { place, object, source, within, found: origin.found, gathered: origin.gathered }
             };
             match self.rule {
                 Rule::OneFolder => self.whole(&document, &place, &manifest, sink),
@@ -266,7 +266,8 @@ impl Parts<'_> {
         *sink.sink.seen.kinds.entry((kind, manifest.group().to_owned())).or_default() += 1;
         if is_wanted(wants, &manifest) {
             // Whoever asks for no kind takes the objects as they are.
-            let checked = if wants.is_empty() { Ok(()) } else { manifest.check_version() };
+            let checks = || manifest.check_version().and_then(|()| manifest.check_name());
+            let checked = if wants.is_empty() { Ok(()) } else { checks() };
             sink.put(checked.map(|()| manifest), size);
         } else if let Err(error) = manifest.check_kind() {
             sink.put(Err(error), 0);

@@ -14,14 +14,19 @@
 //! oldest rollouts go.
 //! R-HISTORY-7 It is written at the end of a rollout, and before that at most every 30 s. Without a rollout nothing is written. A
 //! clock that was set back holds nothing up.
+//! R-HISTORY-8 What cannot be read, because it is damaged or a newer build wrote it, is never overwritten: it is reported, and nothing is
+//! recorded until somebody corrects or deletes it.
+//! R-HISTORY-9 What is left out is counted: characters, objects, parts of objects, nodes.
 //!
 //! All of this is ours.
 
 #[cfg(test)]
 mod tests;
 mod text;
+mod unread;
 
-pub use text::{last, line, milliseconds as written, of_node, of_pool, passed, quantiles, said, table};
+pub use text::{last, left_out, line, milliseconds as written, of_node, of_pool, passed, quantiles, said, table};
+pub use unread::{HistoryError, UnreadHistory, of_map};
 
 use crate::{
     rollout::Step,
@@ -46,6 +51,10 @@ const BLOCKED_CHARACTERS: usize = 200;
 pub const PREFIX: &str = "weir-history-";
 /// The key in a ConfigMap.
 pub const KEY: &str = "history.json";
+/// The version of what is written. A build that writes what this one would not understand counts it up.
+const VERSION: u64 = 1;
+/// The version of what was written before versions were.
+const FIRST: u64 = 1;
 
 /// What stands for an object that is not known.
 pub const NOT_KNOWN: &str = "object not known";
@@ -54,6 +63,24 @@ pub const NOT_KNOWN: &str = "object not known";
 #[must_use]
 pub fn due(since: Option<Timestamp>, now: Timestamp) -> Timestamp {
     since.filter(|since| *since <= now).and_then(|since| since.checked_add(PACE).ok()).unwrap_or(now)
+}
+
+/// What is read first: whether the rest can be.
+#[derive(Deserialize)]
+struct Versioned {
+    #[serde(default = "first")]
+    version: u64,
+}
+
+fn first() -> u64 {
+    FIRST
+}
+
+/// What is written.
+#[derive(Serialize)]
+struct Written<'h> {
+    version: u64,
+    rollouts: &'h [Rollout],
 }
 
 /// The rollouts of a pool, oldest first.
@@ -88,6 +115,9 @@ pub struct Rollout {
     /// What changed.
     #[serde(default)]
     pub changed: Vec<Changed>,
+    /// How many more objects changed (R-HISTORY-9).
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub more: usize,
     /// Nodes that took part.
     #[serde(default)]
     pub nodes: usize,
@@ -109,6 +139,34 @@ pub struct Rollout {
     /// Each node; only of the last rollout, and of many nodes those that took longest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub each: BTreeMap<String, Passage>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(number: &usize) -> bool {
+    *number == 0
+}
+
+/// What a rollout comes from: the objects that are named, and how many more there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Causes {
+    /// The objects.
+    pub changed: Vec<Changed>,
+    /// How many more.
+    pub more: usize,
+}
+
+impl Causes {
+    /// Of many objects and parts the first.
+    #[must_use]
+    pub fn of(mut changed: Vec<Changed>) -> Self {
+        let more = changed.len().saturating_sub(NAMED);
+        changed.truncate(NAMED);
+        for one in &mut changed {
+            one.more += one.what.len().saturating_sub(NAMED);
+            one.what.truncate(NAMED);
+        }
+        Self { changed, more }
+    }
 }
 
 /// What came of a rollout.
@@ -141,6 +199,9 @@ pub struct Changed {
     pub object: String,
     /// What it changed: files, units, fields.
     pub what: Vec<String>,
+    /// How much more it changed (R-HISTORY-9).
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub more: usize,
     /// Who wrote it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manager: Option<String>,
@@ -309,9 +370,13 @@ impl History {
     /// Reads what [`Self::text`] wrote.
     ///
     /// # Errors
-    /// When it is something else.
-    pub fn of_text(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+    /// When it is something else, or a newer build wrote it.
+    pub fn of_text(text: &str) -> Result<Self, HistoryError> {
+        let damaged = |error: serde_json::Error| HistoryError::Damaged(error.to_string());
+        match serde_json::from_str::<Versioned>(text).map_err(damaged)?.version {
+            newer if newer > VERSION => Err(HistoryError::Newer(newer)),
+            _ => serde_json::from_str(text).map_err(damaged),
+        }
     }
 
     /// The rollout that goes on.
@@ -365,6 +430,7 @@ impl History {
             ended: None,
             result: Outcome::UnderWay,
             changed: Vec::new(),
+            more: 0,
             nodes: 0,
             failed: 0,
             reboots: 0,
@@ -377,18 +443,10 @@ impl History {
         self.rollouts.drain(..more);
     }
 
-    /// Of many objects and parts the first.
-    #[must_use]
-    pub fn named(mut changed: Vec<Changed>) -> Vec<Changed> {
-        changed.truncate(NAMED);
-        changed.iter_mut().for_each(|one| one.what.truncate(NAMED));
-        changed
-    }
-
     /// Says what the rollout that goes on comes from, and the streams before and after it.
-    pub fn caused_by(&mut self, changed: Vec<Changed>, [from, to]: [Option<String>; 2]) {
+    pub fn caused_by(&mut self, causes: Causes, [from, to]: [Option<String>; 2]) {
         if let Some(current) = self.current() {
-            current.changed = Self::named(changed);
+            (current.changed, current.more) = (causes.changed, causes.more);
             (current.from_stream, current.to_stream) = (from, to);
         }
     }
@@ -458,7 +516,7 @@ impl History {
             }
         }
         loop {
-            let text = serde_json::to_string(&kept)?;
+            let text = serde_json::to_string(&Written { version: VERSION, rollouts: &kept.rollouts })?;
             if text.len() <= LARGEST || kept.rollouts.is_empty() {
                 return Ok(text);
             }
@@ -485,7 +543,7 @@ impl Passage {
         }
         self.failed |= node.is_failing();
         if let Some(blocked) = report.and_then(|report| report.blocked) {
-            let blocked: String = blocked.chars().take(BLOCKED_CHARACTERS).collect();
+            let blocked = cut(blocked);
             if self.blocked.len() < BLOCKED && !self.blocked.contains(&blocked) {
                 self.blocked.push(blocked);
             }
@@ -511,6 +569,12 @@ impl Rollout {
     fn end(&mut self, result: Outcome, now: Timestamp) {
         (self.result, self.ended) = (result, Some(now));
         self.sum();
+    }
+
+    /// How many of its nodes took part and are not told by themselves.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        self.nodes.saturating_sub(self.each.len())
     }
 
     /// Sums up its nodes. Of one that was read from a text, nodes may have been left out: what was summed before counts, then.
@@ -546,6 +610,14 @@ impl Rollout {
         for (.., name) in by_time.iter().take(by_time.len().div_ceil(2)) {
             self.each.remove(name);
         }
+    }
+}
+
+/// A text of a blocked eviction, or as much of it as is kept.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(BLOCKED_CHARACTERS) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 

@@ -2,15 +2,15 @@
 //!
 //! R-LINT-1 A field that the API does not have is an error: kubectl refuses it, and where nothing does it counts for nothing.
 //! R-LINT-2 Of a kind that the API has, a version that it does not have is an error.
-//! R-LINT-3 Whatever the API server would refuse on creation is an error, with its words.
+//! R-LINT-3 Whatever the API server would refuse on creation is an error, with its words, also a name, a label or an annotation.
 //! R-LINT-4 An Ignition configuration that cannot be read or must not be used is an error; a key that Ignition does not
 //! have is a warning, as it is of Ignition: machines come up without what it says.
-//! R-LINT-5 An extension that is not known is an error.
+//! R-LINT-5 An extension that is not known is an error, which names the nearest one if there is one that may have been meant.
 //! R-LINT-6 A mode whose decimal digits make a sensible mode in octal, and whose value makes none, was meant in octal: a
 //! warning, which says both. A mode is sensible when owner, group and others can read or can do nothing, and none can do
 //! more than the one before. (644 is 01204 and 444 is 0674; 420 and 416 are 0644 and 0640, and are left alone.)
 //! R-LINT-7 A kind of which nothing is known here is a warning: nobody reads it as configuration of machines.
-//! R-LINT-8 A type of kernel that is not known is an error.
+//! R-LINT-8 A type of kernel that is not known is an error, as of an extension.
 //! R-LINT-9 Settings that no pool gets, because the rules that generate and render refuse them, are an error, in the words of
 //! these rules. What only later releases refuse is a warning, as the release is not known here. A selector that selects nothing is
 //! refused, too.
@@ -25,6 +25,7 @@
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#field-validation>.
 
 mod machine_config;
+mod nearest;
 mod policies;
 mod settings;
 
@@ -34,7 +35,10 @@ use weir_api::{
     crds::{FeatureSet, crds},
     kind::MACHINE_CONFIG_GROUP,
 };
-use weir_apischema::schema::Schema;
+use weir_apischema::{
+    names::{NameRule, validate_metadata},
+    schema::Schema,
+};
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -327,7 +331,13 @@ fn of_schema(schema: &Schema, object: &Value, findings: &mut Vec<Finding>) {
     if schema.default(&mut pruned).is_err() {
         return;
     }
-    findings.extend(schema.validate(&pruned, None).into_iter().map(|error| Finding {
+    let is_namespaced = pruned["metadata"]["namespace"].is_string();
+    let mut errors = validate_metadata(&pruned, NameRule::Subdomain, is_namespaced);
+    // The API server makes the name of it before it judges it.
+    let is_made = pruned["metadata"]["generateName"].is_string() && !pruned["metadata"]["name"].is_string();
+    errors.retain(|error| !(is_made && error.field == "metadata.name"));
+    errors.extend(schema.validate(&pruned, None));
+    findings.extend(errors.into_iter().map(|error| Finding {
         code: Code::InvalidValue,
         message: error.to_string(),
         remedy: "correct it: the API server refuses it".to_owned(),
@@ -503,6 +513,57 @@ mod tests {
              'machine-configuration-guards' with binding 'machine-configuration-guards-binding' denied request: Only a single \
              object of MachineConfiguration is allowed and it must be named cluster."
         );
+    }
+
+    #[test]
+    fn names_labels_and_annotations_are_those_that_an_api_server_takes() {
+        let spec =
+            json!({"machineConfigSelector": {"matchLabels": {"machineconfiguration.openshift.io/role": "worker"}}});
+        let pool = |metadata: Value| {
+            json!({
+                "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool", "metadata": metadata, "spec": spec,
+            })
+        };
+        let found = |metadata: Value| {
+            let found = Linter::new().lint(&pool(metadata));
+            found.into_iter().map(|found| (found.code, found.path, found.message)).collect::<Vec<_>>()
+        };
+        let [(code, path, said)] = found(json!({"name": "Infra_X"})).try_into().unwrap();
+        assert_eq!((code, path.as_str()), (Code::InvalidValue, "metadata.name"));
+        let wanted = "metadata.name: Invalid value: \"Infra_X\": a lowercase RFC 1123 subdomain must consist of ";
+        assert!(said.starts_with(wanted), "{said}");
+        assert_eq!(found(json!({"generateName": "infra-"})), []);
+        for (metadata, path, said) in [
+            (json!({}), "metadata.name", "metadata.name: Required value: name or generateName is required"),
+            (
+                json!({"generateName": "Infra-"}),
+                "metadata.generateName",
+                "metadata.generateName: Invalid value: \"Infra-\": ",
+            ),
+            (
+                json!({"name": "a", "labels": {"a/b/c": ""}}),
+                "metadata.labels",
+                "metadata.labels: Invalid value: \"a/b/c\": a qualified",
+            ),
+            (
+                json!({"name": "a", "labels": {"a": "b c"}}),
+                "metadata.labels",
+                "metadata.labels: Invalid value: \"b c\": a valid label",
+            ),
+            (
+                json!({"name": "a", "annotations": {"b c": ""}}),
+                "metadata.annotations",
+                "metadata.annotations: Invalid value: \"b c\": name",
+            ),
+            (
+                json!({"name": "a", "namespace": "a.b"}),
+                "metadata.namespace",
+                "metadata.namespace: Invalid value: \"a.b\": must not contain dots",
+            ),
+        ] {
+            let found = found(metadata);
+            assert!(found.iter().any(|(_, at, told)| at == path && told.starts_with(said)), "{path}: {found:?}");
+        }
     }
 
     #[test]

@@ -61,6 +61,7 @@ use crate::{
     forecast::Forecast,
     rollout::{WaitReason, actions::Effect},
     stream::StreamReason,
+    view::unreadable,
     world::{AsOf, World},
 };
 use jiff::Timestamp;
@@ -312,6 +313,10 @@ pub fn plan(before: &World, changes: &[Change], facts: &Facts, now: Timestamp) -
     unknown.extend(open::said(&open, &missing, before, &pools));
     unknown.extend(of_changes);
     unknown.extend(generated.unknown);
+    let odd = unreadable::all(&after.unreadable);
+    unknown.extend(odd.map(|said| format!("what follows from objects that cannot be read: {said}")));
+    let unread = before.unread_histories().into_iter();
+    unknown.extend(unread.map(|unread| format!("what came of earlier rollouts of pool {}: {unread}", unread.pool)));
     unknown.extend(facts.unknown.iter().cloned());
     Ok(Plan {
         changes: changed,

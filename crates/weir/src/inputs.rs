@@ -1,6 +1,6 @@
 //! Rendering pools from manifests or a cluster.
 
-use crate::rollout_objects::{POOL, object};
+use crate::rollout_objects::{POOL, object, readable, told};
 use anyhow::{Result, anyhow, bail};
 use std::path::PathBuf;
 use weir_api::{
@@ -34,21 +34,19 @@ const KINDS: [Kind<'static>; 7] = [
 ///
 /// # Errors
 /// Everything that could not be read, every object with invalid fields, without a name, or defined twice; or there is no
-/// pool.
+/// pool. What a tool collected from a cluster is told and kept as unreadable instead (R-UNREADABLE-4).
 pub fn of_files(paths: &[PathBuf]) -> Result<World> {
     let (mut objects, mut linter) = (Vec::new(), None);
     let wants = KINDS.map(Want::all);
     let read = weir_manifests::read(paths, Rule::Objects(&wants));
     read.each(|manifest| {
-        if manifest.name().is_empty() {
-            bail!("{}: the {} has no name", manifest.place, manifest.kind());
-        }
         warn(&manifest, &mut linter);
-        objects.extend(object(&manifest)?);
-        Ok(())
+        let read = object(&manifest);
+        objects.extend(if manifest.is_gathered() { readable(&manifest, read)? } else { read? });
+        anyhow::Ok(())
     })?
     .need(POOL)?;
-    Ok(World::of(objects))
+    Ok(told(World::of(objects)))
 }
 
 /// Warns of what an author wrote that counts for nothing, or for something else. What a cluster has taken is not looked at.

@@ -8,6 +8,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::{fmt::Debug, path::PathBuf};
 use weir_api::{
     APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterOperator, ClusterVersion,
@@ -26,12 +27,12 @@ use weir_api::{
 };
 use weir_kubeio::{
     error::optional,
-    read::{self, Listed},
+    read::{self, Listed, Unreadable},
 };
-use weir_manifests::{Kind, Manifest, Rule, Want};
+use weir_manifests::{Kind, Manifest, ReadError, Rule, Want};
 use weir_rules::{
     template::login::REGISTRY_SECRET,
-    view::unreadable::UnreadableObject,
+    view::unreadable::{UnreadableObject, all},
     world::{Object, World},
 };
 
@@ -84,7 +85,7 @@ pub(crate) fn importable() -> Vec<Want<'static>> {
     KINDS.iter().chain(&SETTINGS).map(|(kind, _)| *kind).filter(decides).map(Want::all).collect()
 }
 
-/// Reads files, folders and archives.
+/// Reads files, folders and archives. An object with a field of a wrong type is told and kept as unreadable (R-UNREADABLE-4).
 ///
 /// # Errors
 /// When they cannot be read, or hold no pool.
@@ -100,11 +101,11 @@ pub fn of_files_with(paths: &[PathBuf], needed: &[Kind<'_>]) -> Result<World> {
     let (mut found, wants) = (Vec::new(), wants());
     let read = weir_manifests::read(paths, Rule::Objects(&wants));
     let seen = read.each(|manifest| {
-        found.extend(object(&manifest)?);
+        found.extend(readable(&manifest, object(&manifest))?);
         anyhow::Ok(())
     })?;
     needed.iter().try_for_each(|kind| seen.need(*kind))?;
-    Ok(World::of(found))
+    Ok(told(World::of(found)))
 }
 
 /// As [`of_files`], with every pod and every disruption budget: what drains will evict.
@@ -117,15 +118,65 @@ pub fn everything_of_files(paths: &[PathBuf]) -> Result<World> {
     wants.extend([Want::all(POD).only(&LEAN), Want::all(BUDGET)]);
     let read = weir_manifests::read(paths, Rule::Objects(&wants));
     read.each(|manifest| {
-        found.extend(match (manifest.group(), manifest.kind()) {
-            ("", "Pod") => Some(lean(manifest.read::<Pod>()?).into()),
-            kind if kind == BUDGET => Some(take::<PodDisruptionBudget>(&manifest)?),
-            _ => object(&manifest)?,
-        });
+        let read = match (manifest.group(), manifest.kind()) {
+            ("", "Pod") => manifest.read::<Pod>().map(|pod| Some(lean(pod).into())).map_err(anyhow::Error::from),
+            kind if kind == BUDGET => take::<PodDisruptionBudget>(&manifest).map(Some),
+            _ => object(&manifest),
+        };
+        found.extend(readable(&manifest, read)?);
         anyhow::Ok(())
     })?
     .need(POOL)?;
-    Ok(World::of(found))
+    Ok(told(World::of(found)))
+}
+
+/// What was read of a manifest. A field of a wrong type makes of it an object that is there and cannot be read.
+///
+/// # Errors
+/// The others.
+pub(crate) fn readable(manifest: &Manifest, read: Result<Option<Object>>) -> Result<Option<Object>> {
+    let Err(error) = read else { return read };
+    match error.downcast_ref::<ReadError>() {
+        Some(ReadError::Field { field, reason, .. }) => {
+            tracing::info!("passed over: {error}");
+            // As of a cluster, without what the field holds: a plan is shown to others.
+            let why = read::harmless(reason);
+            let colon = if field.is_empty() { "" } else { ": " };
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let labels = manifest.object["metadata"]["labels"].as_object();
+            Ok(Some(kept(Unreadable {
+                kind: manifest.kind().to_owned(),
+                namespace: text(&manifest.object["metadata"]["namespace"]),
+                name: manifest.name().to_owned(),
+                labels: labels.into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect(),
+                why: format!("{field}{colon}{why}"),
+            })))
+        }
+        _ => Err(error),
+    }
+}
+
+/// The same world; tells which of its objects cannot be read.
+pub(crate) fn told(world: World) -> World {
+    if let Some(said) = all(&world.unreadable) {
+        let count = world.unreadable.len();
+        let (objects, where_from) = if count == 1 { ("object", "it is") } else { ("objects", "they are") };
+        tracing::warn!("what depends on {count} {objects} is not known: {said}; -v says where {where_from}");
+    }
+    without_histories(world)
+}
+
+/// The same world; tells of which pools histories are there and cannot be read.
+fn without_histories(world: World) -> World {
+    for unread in world.unread_histories() {
+        tracing::warn!("{unread}");
+    }
+    world
+}
+
+fn kept(odd: Unreadable) -> Object {
+    let said = odd.to_string();
+    Object::Unreadable(UnreadableObject { kind: odd.kind, name: odd.name, labels: odd.labels, said })
 }
 
 /// As [`of_cluster`], with every pod and every disruption budget: what drains will evict. Whoever may not list them does without, and
@@ -212,7 +263,7 @@ pub async fn of_cluster(client: &Client) -> Result<World> {
     found.all::<MachineConfigNode>(client).await?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
     found.listed(pods, &ListParams::default().labels(&format!("{APP}={OPERATOR_APP}"))).await?;
-    Ok(World { whole: true, ..World::of(found.0) })
+    Ok(without_histories(World { whole: true, ..World::of(found.0) }))
 }
 
 /// Reads the configuration of a cluster, without nodes, of which there may be thousands.
@@ -277,9 +328,7 @@ impl Found {
         self.0.extend(items.into_iter().map(Into::into));
         for odd in unreadable {
             tracing::warn!("{odd}");
-            let said = odd.to_string();
-            let odd = UnreadableObject { kind: odd.kind, name: odd.name, labels: odd.labels, said };
-            self.0.push(Object::Unreadable(odd));
+            self.0.push(kept(odd));
         }
         Ok(())
     }

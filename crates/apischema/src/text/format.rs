@@ -2,6 +2,7 @@
 //! k8s.io/apiextensions-apiserver/pkg/apiserver/validation/formats.go are ignored, as the API server does.
 
 use super::{pattern::Pattern, uri::Uri};
+use crate::names::NameRule;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::LazyLock,
@@ -35,8 +36,8 @@ pub(crate) fn matches(format: &str, text: &str) -> Option<bool> {
         "hexcolor" => RULES.hex_color.matches(text),
         "rgbcolor" => RULES.rgb_color.matches(text),
         "password" => true,
-        "k8sshortname" => text.len() <= 63 && RULES.label.matches(text),
-        "k8slongname" => text.len() <= 253 && text.split('.').all(|label| RULES.label.matches(label)),
+        "k8sshortname" => NameRule::Label.violations(text, false).is_empty(),
+        "k8slongname" => NameRule::Subdomain.violations(text, false).is_empty(),
         _ => return None,
     })
 }
@@ -50,7 +51,6 @@ struct Rules {
     ssn: Pattern,
     hex_color: Pattern,
     rgb_color: Pattern,
-    label: Pattern,
     time: Pattern,
     host_label: Pattern,
     duration: Pattern,
@@ -68,7 +68,6 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
         rgb_color: rule(
             r"^rgb\(\s*(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])\s*(,\s*(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])\s*){2}\)$",
         ),
-        label: rule("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
         time: rule("^([0-9]{2}):([0-9]{2}):([0-9]{2})(.[0-9]+)?(z|([+-][0-9]{2}:[0-9]{2}))$"),
         host_label: rule(r"^[a-zA-Z0-9\p{S}\p{L}]([a-zA-Z0-9\-\p{S}\p{L}]*[a-zA-Z0-9\p{S}\p{L}])?$"),
         duration: rule(r"(\d+)\s*([A-Za-zµ]+)"),

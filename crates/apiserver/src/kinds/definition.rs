@@ -3,7 +3,6 @@
 use crate::built_in::{Rules, metadata_definitions};
 use crate::{
     jsonpath,
-    names::{self, NameRule},
     object::{self, list, set_default, strings, text},
     registry::{Column, Custom, Definition, Resource},
     scale::Scale,
@@ -16,7 +15,10 @@ use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
 };
-use weir_apischema::schema::{FieldError, Schema};
+use weir_apischema::{
+    names::{self, NameRule},
+    schema::{FieldError, Schema},
+};
 
 pub(super) const ZERO: &str = r#"{"spec":{"group":"","names":{"plural":"","kind":""},"scope":"","versions":null},
     "status":{"conditions":null,"acceptedNames":{"plural":"","kind":""},"storedVersions":null}}"#;

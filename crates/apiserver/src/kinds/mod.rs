@@ -25,7 +25,6 @@ pub(crate) mod workload;
 
 use crate::{
     built_in::BuiltIn,
-    names::NameRule,
     registry::{Definition, Resource},
     scale::Scale,
 };
@@ -39,6 +38,7 @@ use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1 as extensions,
 };
 use std::sync::Arc;
+use weir_apischema::names::NameRule;
 
 fn resource(kind: &'static BuiltIn) -> Resource {
     let dotted = if kind.group.is_empty() { kind.plural.to_owned() } else { format!("{}.{}", kind.plural, kind.group) };

@@ -1,13 +1,10 @@
 //! Node.
 
 use crate::built_in::Rules;
-use crate::{
-    names,
-    object::{self, list, text},
-};
+use crate::object::{self, list, text};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use weir_apischema::schema::FieldError;
+use weir_apischema::{names, schema::FieldError};
 
 pub(super) const ZERO: &str = r#"{"spec":{},"status":{"daemonEndpoints":{"kubeletEndpoint":{"Port":0}},"nodeInfo":{
     "machineID":"","systemUUID":"","bootID":"","kernelVersion":"","osImage":"","containerRuntimeVersion":"",

@@ -1,13 +1,13 @@
 //! Pod, and the pod template of workloads.
 
 use crate::built_in::Rules;
-use crate::{
-    names::{self, NameRule},
-    object::{self, list, set_default, text},
-};
+use crate::object::{self, list, set_default, text};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
-use weir_apischema::schema::FieldError;
+use weir_apischema::{
+    names::{self, NameRule},
+    schema::FieldError,
+};
 
 /// Permissions of files that come from a ConfigMap or a Secret: 0644.
 const FILE_MODE: u32 = 0o644;

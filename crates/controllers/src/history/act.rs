@@ -13,7 +13,7 @@ use weir_api::{
 };
 use weir_kubeio::{Error, patch};
 use weir_rules::{
-    history::{Changed, History, KEY, PREFIX},
+    history::{Causes, History, KEY, PREFIX},
     objects::author,
 };
 
@@ -22,7 +22,7 @@ pub(super) const NAMESPACE: &str = OPERATOR_NAMESPACE;
 
 /// What a rollout comes from.
 pub(super) struct Cause {
-    pub(super) changed: Vec<Changed>,
+    pub(super) causes: Causes,
     /// The streams before and after.
     pub(super) streams: [Option<String>; 2],
 }
@@ -36,7 +36,7 @@ impl Writer<'_> {
     pub(super) async fn causes(&self, began: &[String], kept: &BTreeMap<String, Kept>) -> Vec<(String, Cause)> {
         let mut causes = self.differences(began, kept);
         for (_, cause) in &mut causes {
-            for changed in &mut cause.changed {
+            for changed in &mut cause.causes.changed {
                 let author = self.author(&changed.object).await;
                 (changed.manager, changed.at) = author.map_or((None, None), |author| (Some(author.manager), author.at));
             }
@@ -50,9 +50,9 @@ impl Writer<'_> {
         let of = |name: &String| {
             let pool = views.pools.iter().find(|pool| pool.name == name)?;
             let rollout = kept.get(name)?.history.under_way()?;
-            let changed = History::named(views.changed(pool, &rollout.from, &rollout.to));
+            let causes = Causes::of(views.changed(pool, &rollout.from, &rollout.to));
             let streams = [&rollout.from, &rollout.to].map(|config| views.stream_of(config));
-            Some((name.clone(), Cause { changed, streams }))
+            Some((name.clone(), Cause { causes, streams }))
         };
         began.iter().filter_map(of).collect()
     }

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use weir_api::{MachineConfigNode, MachineConfigPool, condition::is_true, keys::pool::UPDATED};
 use weir_kubeio::{Error, Event, Mark, Next, Recorder};
 use weir_rules::{
-    history::{Again, History, KEY, PREFIX, PoolLook, due},
+    history::{Again, History, PREFIX, PoolLook, UnreadHistory, due, of_map},
     view::{NodeReport, NodeView, PoolView},
 };
 
@@ -76,12 +76,24 @@ struct Kept {
     urgent: bool,
     /// The last write, or when the rollout began.
     since: Option<Timestamp>,
+    /// What is written and cannot be read, so that nothing is written over it (R-HISTORY-8).
+    unread: Option<UnreadHistory>,
+    /// What was told of that.
+    told: Option<UnreadHistory>,
 }
 
 impl Kept {
+    /// What goes on from what is written.
+    fn of(read: Result<History, UnreadHistory>) -> Self {
+        match read {
+            Ok(history) => Self { history, ..Self::default() },
+            Err(unread) => Self { unread: Some(unread), ..Self::default() },
+        }
+    }
+
     /// When it is to be written, if it is.
     fn due(&self, now: Timestamp) -> Option<Timestamp> {
-        self.changed.then(|| if self.urgent { now } else { due(self.since, now) })
+        (self.changed && self.unread.is_none()).then(|| if self.urgent { now } else { due(self.since, now) })
     }
 }
 
@@ -105,8 +117,29 @@ impl Controller {
             state.pools.entry(name.to_owned()).or_insert_with(|| {
                 // An increase can be seen only of a series that was there before it.
                 drop(AGAIN.get_or_create(&OfPool { pool: name.to_owned() }));
-                Kept { history: of_pool(&self.context.cluster, name), ..Kept::default() }
+                Kept::of(of_pool(&self.context.cluster, name))
             });
+        }
+        // Somebody may have corrected or deleted it.
+        for (name, kept) in state.pools.iter_mut().filter(|(_, kept)| kept.unread.is_some()) {
+            match of_pool(&self.context.cluster, name) {
+                Err(unread) => kept.unread = Some(unread),
+                read => *kept = Kept::of(read),
+            }
+        }
+    }
+
+    /// Says of which pools the history cannot be read, once.
+    async fn tell_unread(&self, state: &mut State) {
+        for (name, kept) in &mut state.pools {
+            let Some(unread) = kept.unread.as_ref().filter(|unread| kept.told.as_ref() != Some(*unread)) else {
+                continue;
+            };
+            tracing::warn!(pool = name, "{unread}");
+            if let Some(pool) = self.context.cluster.pools.get(name) {
+                self.recorder.record(&*pool, &Event::warning(UnreadHistory::CODE, unread.to_string())).await;
+            }
+            kept.told = kept.unread.clone();
         }
     }
 
@@ -177,16 +210,16 @@ fn look_at_pools(state: &mut State, pools: &[Arc<MachineConfigPool>], now: Times
     began
 }
 
-/// What is written of every pool.
+/// What is written of every pool; what cannot be read counts as nothing.
 pub fn written(cluster: &Cluster) -> BTreeMap<String, History> {
-    cluster.pools.all().iter().map(|pool| (name_of(pool).to_owned(), of_pool(cluster, name_of(pool)))).collect()
+    let of = |pool: &str| (pool.to_owned(), of_pool(cluster, pool).unwrap_or_default());
+    cluster.pools.all().iter().map(|pool| of(name_of(pool))).collect()
 }
 
-/// What is written of a pool; what cannot be read counts as nothing.
-fn of_pool(cluster: &Cluster, pool: &str) -> History {
+/// What is written of a pool.
+fn of_pool(cluster: &Cluster, pool: &str) -> Result<History, UnreadHistory> {
     let map = cluster.histories.get_in(act::NAMESPACE, &format!("{PREFIX}{pool}"));
-    let text = map.as_ref().and_then(|map| map.data.as_ref()?.get(KEY));
-    text.and_then(|text| History::of_text(text).ok()).unwrap_or_default()
+    map.map_or(Ok(None), |map| of_map(pool, &map)).map(Option::unwrap_or_default)
 }
 
 fn name_of(pool: &MachineConfigPool) -> &str {
@@ -231,7 +264,7 @@ impl weir_kubeio::Controller for Controller {
             let causes = writer.causes(&began, &state.pools).await;
             for (pool, cause) in causes {
                 if let Some(kept) = state.pools.get_mut(&pool) {
-                    kept.history.caused_by(cause.changed, cause.streams);
+                    kept.history.caused_by(cause.causes, cause.streams);
                 }
             }
         }
@@ -244,12 +277,18 @@ impl weir_kubeio::Controller for Controller {
             if kept.due(now).is_none_or(|due| due > now) {
                 continue;
             }
+            // Somebody else may have written it meanwhile.
+            if let Err(unread) = of_pool(cluster, pool) {
+                kept.unread = Some(unread);
+                continue;
+            }
             let written = writer.write(pool, &kept.history).await;
             if written.is_ok() {
                 (kept.changed, kept.urgent, kept.since) = (false, false, Some(now));
             }
             outcome = outcome.and(written);
         }
+        self.tell_unread(&mut state).await;
         let next = state.pools.values().filter_map(|kept| kept.due(now)).min();
         *self.state.lock() = state;
         outcome?;

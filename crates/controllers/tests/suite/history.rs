@@ -227,3 +227,44 @@ async fn a_node_that_leaves_before_it_is_done_does_not_count() {
         assert_eq!((rollout.result, rollout.nodes, rollout.each.len()), (Outcome::Done, 0, 0), "{leaves}");
     }
 }
+
+/// What somebody else wrote stays, whatever happens meanwhile, and users are told.
+#[tokio::test(start_paused = true)]
+async fn a_history_that_cannot_be_read_is_told_and_not_written_over() {
+    for (text, why) in
+        [("{", "history.json in it is damaged: "), ("{\"version\": 2}", "it is of version 2, as a newer weir")]
+    {
+        for before in [true, false] {
+            let world = World::new().await;
+            let maps: Api<ConfigMap> = Api::namespaced(world.served.client.clone(), NAMESPACE);
+            let map = json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "data": {KEY: text},
+                "metadata": {"name": "weir-history-worker", "labels": {"machineconfiguration.openshift.io/history-of": "worker"}},
+            });
+            let map: ConfigMap = serde_json::from_value(map).unwrap();
+            if before {
+                maps.create(&Default::default(), &map).await.unwrap();
+                sleep(Duration::from_secs(1)).await;
+            }
+            world.pool("r1", "r2").await;
+            world.node("r1", "r2", json!({})).await;
+            if !before {
+                maps.create(&Default::default(), &map).await.unwrap();
+            }
+            sleep(Duration::from_secs(600)).await;
+            let kept = maps.get("weir-history-worker").await.unwrap().data.unwrap();
+            assert_eq!(kept[KEY], text, "{before}");
+            let events = world.events().await;
+            let told = |event: &&String| {
+                event.starts_with("HistoryUnreadable: the history of pool worker") && event.contains(why)
+            };
+            assert_eq!((events.iter().filter(told).count(), events.len()), (1, 1), "{before}: {events:?}");
+            maps.delete("weir-history-worker", &Default::default()).await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+            world.node("r2", "r2", json!({})).await;
+            world.pool("r2", "r2").await;
+            let (history, _) = world.written().await.unwrap();
+            assert_eq!(history.rollouts.last().unwrap().result, Outcome::Done, "{before}: a new one begins");
+        }
+    }
+}

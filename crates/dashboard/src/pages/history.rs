@@ -67,6 +67,9 @@ fn changes(html: &mut Html, rollout: &Rollout) {
             for changed in &rollout.changed {
                 html.tag("li").text(said(changed));
             }
+            if rollout.more > 0 {
+                html.tag("li").text(format_args!("and {} more", rollout.more));
+            }
         });
     }
 }

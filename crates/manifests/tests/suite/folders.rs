@@ -101,7 +101,17 @@ type Make<'a> = &'a dyn Fn(&Tree);
 
 #[test]
 fn what_is_no_object_is_an_error_unless_a_tool_collected_it() {
-    let cases: [(&str, Make<'_>, &str); 13] = [
+    let cases: [(&str, Make<'_>, &str); 15] = [
+        (
+            "no name",
+            &|t| t.put("x.yaml", "{apiVersion: v1, kind: Node, metadata: {labels: {a: b}}}"),
+            "x.yaml: document 1 (line 1): a Node without a name; write metadata.name",
+        ),
+        (
+            "a name that is none",
+            &|t| t.put("x.json", r#"{"apiVersion": "v1", "kind": "NodeList", "items": [{"metadata": {"name": 5}}]}"#),
+            "x.json: document 1 (line 1), item 1: a Node without a name; write metadata.name",
+        ),
         ("no kind", &|t| t.put("x.yaml", "a: 1"), "x.yaml: document 1 (line 1): the object has no kind"),
         ("no object", &|t| t.put("x.json", "[1, 2]"), "x.json: document 1 (line 1): the object has no kind"),
         ("text", &|t| t.put("x.yaml", "just text"), "x.yaml: document 1 (line 1): the object has no kind"),

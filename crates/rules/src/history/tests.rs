@@ -1,5 +1,5 @@
 use super::*;
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use serde_json::json;
 
 fn at(seconds: i64) -> Timestamp {
@@ -48,9 +48,14 @@ fn a_rollout_from_its_first_node_to_its_last() {
     assert_eq!(history.follow(&look("r1", "r1", true), at(0)), Turn::default());
     assert_eq!(history.follow(&look("r1", "r2", false), at(0)), Turn { began: true, ended: false });
     assert_eq!(history.follow(&look("r1", "r2", false), at(1)), Turn::default());
-    let changed =
-        Changed { object: "machineconfig/m".into(), what: vec!["file /etc/a".into()], manager: None, at: None };
-    history.caused_by(vec![changed; 30], [Some("a".to_owned()), Some("b".to_owned())]);
+    let changed = Changed {
+        object: "machineconfig/m".into(),
+        what: vec!["file /etc/a".into(); 12],
+        more: 0,
+        manager: None,
+        at: None,
+    };
+    history.caused_by(Causes::of(vec![changed; 30]), [Some("a".to_owned()), Some("b".to_owned())]);
     assert_eq!(passes(&mut history, "a", &["x", "y"]), []);
     let done = history.rollouts[0].each["a"].clone();
     let took: Vec<_> = done.phases.iter().map(|(phase, took)| (phase.word(), took / 1000)).collect();
@@ -68,7 +73,9 @@ fn a_rollout_from_its_first_node_to_its_last() {
         text.starts_with("2026-01-01T00:00:00Z: r1 to r2, stream a to b; done after 2m 10s, 1 node, 1 reboot\n"),
         "{text}"
     );
+    assert!(text.contains("file /etc/a, file /etc/a and 2 more\n  and 20 more objects\n"), "{text}");
     let pools = BTreeMap::from([("worker".to_owned(), history)]);
+    assert_eq!(left_out(&pools), "");
     assert_eq!(
         of_node(&pools, "a", at(0)),
         "a in pool worker, to r2: done after 1m 50s (drain 30s, apply 11s, reboot 1m, ready 9s), 1 reboot\n"
@@ -123,8 +130,40 @@ fn what_is_written_is_bounded() {
     assert!(text.len() <= LARGEST && text.len() > LARGEST / 4, "{}", text.len());
     let read = History::of_text(&text).unwrap();
     assert_eq!(read.rollouts[0].nodes, 5000);
-    assert!(read.rollouts[0].each.len() > 100);
-    assert!(History::of_text("{\"rollouts\": 1}").is_err());
+    let told = read.rollouts[0].each.len();
+    assert!(told > 100);
+    let left = format!("of 5000 in the last rollout of pool worker, {} were left out for their size", 5000 - told);
+    assert_eq!(left_out(&BTreeMap::from([("worker".to_owned(), read)])), left);
+}
+
+/// Neither what is damaged nor what a newer build wrote is taken for nothing.
+#[test]
+fn a_history_that_cannot_be_read_says_why() {
+    let of = |text: &str| History::of_text(text).map_err(|error| error.to_string());
+    assert_eq!(of("{\"rollouts\": []}"), Ok(History::default()), "as it was written before there were versions");
+    assert_eq!(of("{\"version\": 1, \"rollouts\": []}"), Ok(History::default()));
+    let newer = of("{\"version\": 2, \"rollouts\": {\"another\": \"form\"}}").unwrap_err();
+    assert_eq!(newer, "it is of version 2, as a newer weir writes it, and version 1 is read");
+    for damaged in
+        ["", "{", "{\"rollouts\": 1}", "{\"version\": \"x\"}", "{\"rollouts\": [{\"result\": \"unheard of\"}]}"]
+    {
+        assert!(of(damaged).unwrap_err().starts_with("history.json in it is damaged: "), "{damaged}");
+    }
+    assert!(History::default().text().unwrap().starts_with("{\"version\":1,"));
+    let map = |text: &str| serde_json::from_value(json!({"data": {KEY: text}})).unwrap();
+    assert_eq!(of_map("worker", &ConfigMap::default()), Ok(None));
+    let unread = of_map("worker", &map("{\"version\": 2}")).unwrap_err().to_string();
+    let wanted = "the history of pool worker in ConfigMap weir-history-worker of openshift-machine-config-operator cannot be read: it is of \
+                  version 2, as a newer weir writes it, and version 1 is read; use that weir; rollouts are not recorded until then";
+    assert_eq!(unread, wanted);
+    let unread = of_map("worker", &map("{")).unwrap_err().to_string();
+    assert!(unread.contains("; correct it, or delete it to begin a new one; "), "{unread}");
+}
+
+#[test]
+fn what_blocked_a_drain_is_cut_with_a_mark() {
+    let (short, long) = ("é".repeat(BLOCKED_CHARACTERS), "é".repeat(BLOCKED_CHARACTERS + 1));
+    assert_eq!((cut(&short), cut(&long)), (short.clone(), format!("{short}…")));
 }
 
 #[test]

@@ -34,6 +34,9 @@ pub fn of_pool(history: &History, now: Timestamp) -> String {
         for changed in &rollout.changed {
             let _ = writeln!(out, "  {}", said(changed));
         }
+        if rollout.more > 0 {
+            let _ = writeln!(out, "  and {}", Count(rollout.more, "more object"));
+        }
         let phases = rollout.phases.iter().map(|(phase, took)| format!("{} {}", phase.word(), quantiles(took)));
         let phases: Vec<_> = phases.collect();
         if !phases.is_empty() {
@@ -57,6 +60,21 @@ pub fn of_node(pools: &BTreeMap<String, History>, node: &str, now: Timestamp) ->
         }
     }
     out
+}
+
+/// Whose nodes are not all told by themselves: of last rollouts with many of them, those that took longest are (R-HISTORY-6). Empty if all
+/// are.
+#[must_use]
+pub fn left_out(pools: &BTreeMap<String, History>) -> String {
+    let last = pools.iter().filter_map(|(pool, history)| Some((pool, history.rollouts.last()?)));
+    let short = last.filter(|(_, last)| last.left_out() > 0).map(|(pool, last)| {
+        format!(
+            "of {} in the last rollout of pool {pool}, {} were left out for their size",
+            last.nodes,
+            last.left_out()
+        )
+    });
+    short.collect::<Vec<_>>().join("; ")
 }
 
 /// A rollout in a line.
@@ -85,6 +103,9 @@ pub fn line(rollout: &Rollout, now: Timestamp) -> String {
 #[must_use]
 pub fn said(changed: &Changed) -> String {
     let mut text = format!("{}: {}", changed.object, changed.what.join(", "));
+    if changed.more > 0 {
+        let _ = write!(text, " and {} more", changed.more);
+    }
     if let Some(manager) = &changed.manager {
         let at = changed.at.map(|at| format!(" at {}", seconds(at))).unwrap_or_default();
         let _ = write!(text, "; last written by {manager}{at}");

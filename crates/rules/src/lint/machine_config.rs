@@ -1,6 +1,6 @@
 //! What is wrong with a MachineConfig beyond its schema: R-LINT-4 to 6, 8, 9, 12 and 13.
 
-use super::{Code, Finding, refused};
+use super::{Code, Finding, nearest, refused};
 use crate::{
     build::extensions,
     operator::unused::is_rendered,
@@ -58,7 +58,7 @@ fn of_kernel(spec: &Value, findings: &mut Vec<Finding>) {
             code: Code::UnknownKernel,
             path: "spec.kernelType".to_owned(),
             message: error.to_string(),
-            remedy: format!("known are {}", kernels().collect::<Vec<_>>().join(", ")),
+            remedy: nearest::remedy(kernel, &kernels().collect::<Vec<_>>()),
         });
     } else if !kernel.is_empty() {
         let texts = spec["extensions"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -164,7 +164,7 @@ fn of_extensions(list: &Value, findings: &mut Vec<Finding>) {
             code: Code::UnknownExtension,
             path: format!("spec.extensions[{index}]"),
             message: format!("there is no extension {name:?}"),
-            remedy: format!("known are {}", extensions::known().join(", ")),
+            remedy: nearest::remedy(name, &extensions::known()),
         });
     }
 }

@@ -1,7 +1,8 @@
 //! Whether the API would accept a change, in its words.
 //!
 //! R-ADMISSION-1 An object of a kind that has a CustomResourceDefinition is judged by its schema, rules included, as it is before and
-//! after. A field that the schema does not know is refused, as `kubectl` asks for.
+//! after. A field that the schema does not know is refused, as `kubectl` asks for. Its name, labels and annotations are those that an
+//! API server allows.
 //! R-ADMISSION-2 Then the admission policies judge it that are in force with the cluster's gates.
 //! R-ADMISSION-3 The definitions are those of this build and of the cluster's feature set. Kinds without a definition are judged by
 //! their types alone.
@@ -16,7 +17,11 @@ use crate::{
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::LazyLock};
 use weir_api::crds::{FeatureSet, crds};
-use weir_apischema::{policy::ParamSource, schema::Schema};
+use weir_apischema::{
+    names::{NameRule, validate_metadata},
+    policy::ParamSource,
+    schema::Schema,
+};
 
 /// Judges an object: `given` is what a user wrote, `new` what becomes of it, where defaults are filled in.
 ///
@@ -40,7 +45,8 @@ pub(super) fn admit(
             let _ = schema.prune(before);
         }
         schema.default(&mut judged).map_err(|_| "Request entity too large: limit is 3145728".to_owned())?;
-        let errors = schema.validate(&judged, before.as_ref());
+        let mut errors = validate_metadata(&judged, NameRule::Subdomain, !reference.namespace.is_empty());
+        errors.extend(schema.validate(&judged, before.as_ref()));
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect();
         let text = if let [one] = texts.as_slice() { one.clone() } else { format!("[{}]", texts.join(", ")) };
         if !texts.is_empty() {

@@ -159,6 +159,8 @@ pub enum Refused {
 const WRITTEN: [&str; 3] = ["ControllerConfig", "MachineOSBuild", "MachineConfigNode"];
 /// Group and kind of what a world holds as a report: no configuration depends on it.
 const REPORTS: [(&str, &str); 2] = [("", "ConfigMap"), (CONFIG_GROUP, "ClusterOperator")];
+/// The kind that is there twice: in the core group, which is meant where no group is named, and in that of the configuration of a cluster.
+const TWICE: &str = "Node";
 /// What `kubectl apply` was given the last time.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Metadata that no user decides.
@@ -204,7 +206,11 @@ pub(super) fn apply(
 fn delete(world: &mut World, reference: &Reference, now: Timestamp) -> Result<(), Refused> {
     let kind = (reference.group.as_str(), reference.kind.as_str());
     let found = world.find(kind, &reference.namespace, &reference.name);
-    let Some(mut object) = found else { return Err(Refused::Absent(reference.clone())) };
+    let Some(mut object) = found else {
+        // One that cannot be read is there all the same.
+        let is_there = world.forget_unreadable(kind.1, &reference.name);
+        return if is_there { Ok(()) } else { Err(Refused::Absent(reference.clone())) };
+    };
     check_generated(world, reference)?;
     let stays = object["metadata"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty());
     object["metadata"]["deletionTimestamp"] = json!(now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
@@ -410,7 +416,11 @@ impl Reference {
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, namespace, name, .. } = self;
+        let Self { group, namespace, name, .. } = self;
+        let kind = match (group.as_str(), self.kind.as_str()) {
+            (CONFIG_GROUP, kind @ TWICE) => format!("{kind}.{group}"),
+            (_, kind) => kind.to_owned(),
+        };
         match namespace.as_str() {
             "" => write!(f, "{kind} {name}"),
             namespace => write!(f, "{kind} {namespace}/{name}"),

@@ -10,18 +10,36 @@
 //! R-OPEN-5 Pools that every cluster has are open if files leave them out.
 //! R-OPEN-6 Of files without a MachineConfiguration it is not known which node disruption policies there are: what takes a reboot because
 //! none covers it takes one at most.
+//! R-OPEN-7 So are all pools if something changes that MachineConfigs are generated from, and an object that these are generated from, too,
+//! cannot be read (R-UNREADABLE).
 //!
 //! An open pool has no differences, and nothing is said of its nodes.
 
 use super::{PoolPlan, generated::Inputs};
 use crate::{objects::counted::Count, rollout::actions::Because, rollout::listed, world::World};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use weir_api::MachineConfigPool;
+
+/// Kinds of objects that MachineConfigs are generated from, all of one name or several.
+const SETTINGS: [&str; 12] = [
+    "KubeletConfig",
+    "ContainerRuntimeConfig",
+    "InternalReleaseImage",
+    "APIServer",
+    "Image",
+    "ImageDigestMirrorSet",
+    "ImageTagMirrorSet",
+    "ImageContentSourcePolicy",
+    "ClusterImagePolicy",
+    "ImagePolicy",
+    "CRIOCredentialProviderConfig",
+    "Secret",
+];
 
 /// The open pools, and why each is.
 pub(super) type Open = BTreeMap<String, String>;
 
-/// R-OPEN-1 to R-OPEN-4. `stuck` are the objects from which nothing can be generated although something that concerns them changes.
+/// R-OPEN-1 to R-OPEN-4, R-OPEN-7. `stuck` are the objects from which nothing can be generated although something that concerns them changes.
 pub(super) fn pools(before: &World, after: &World, inputs: Inputs, stuck: &[String]) -> Open {
     let mut open: Open = before.pools.iter().filter_map(|pool| missing_configs(before, pool)).collect();
     if let Some(why) = of_all(before, after, inputs, stuck) {
@@ -42,6 +60,11 @@ fn of_all(before: &World, after: &World, inputs: Inputs, stuck: &[String]) -> Op
         return Some(format!(
             "{templates}, and the templates are in the image of the release, which is not read for this"
         ));
+    }
+    let odd: Vec<&str> = after.unreadable.iter().map(|object| object.kind.as_str()).filter(is_setting).collect();
+    if inputs.changed() && !odd.is_empty() {
+        let of = listed(odd.iter().copied().collect::<BTreeSet<_>>());
+        return Some(format!("MachineConfigs are generated from {of} too, and not every such object can be read"));
     }
     if before.whole
         || !(inputs.kubelets || inputs.runtimes || inputs.registries || inputs.common && has_settings(after))
@@ -65,14 +88,22 @@ fn has_settings(world: &World) -> bool {
     !world.kubelets.is_empty() || !world.runtimes.is_empty() || world.settings.image.is_some()
 }
 
-/// R-OPEN-1.
+/// Whether MachineConfigs are generated from objects of a kind.
+fn is_setting(kind: &&str) -> bool {
+    SETTINGS.contains(kind)
+}
+
+/// R-OPEN-1. What cannot be read is among the files: no pool that takes it is rendered (R-UNREADABLE-1).
 fn missing_configs(before: &World, pool: &MachineConfigPool) -> Option<(String, String)> {
     if before.whole {
         return None;
     }
     let told = pool.spec.configuration.as_ref()?.source.as_deref().unwrap_or_default();
     let names = told.iter().filter_map(|source| source.reference.name.as_deref());
-    let missing: Vec<&str> = names.filter(|name| before.config(name).is_none()).collect();
+    let is_odd = |name: &str| {
+        before.unreadable.iter().any(|odd| (odd.kind.as_str(), odd.name.as_str()) == ("MachineConfig", name))
+    };
+    let missing: Vec<&str> = names.filter(|name| before.config(name).is_none() && !is_odd(name)).collect();
     let are = if missing.len() == 1 { "is" } else { "are" };
     let number = Count(missing.len(), "MachineConfig");
     let what = listed(missing.iter().copied());

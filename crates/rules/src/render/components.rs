@@ -38,8 +38,13 @@ pub enum NotRendered {
     #[error("spec.machineConfigSelector is invalid: {0}")]
     Selector(#[from] SelectorError),
     /// R-COMPONENTS-3; what is written to the object, or is wrong with it, its status says.
-    #[error("{0}")]
-    SettingsNotComplete(String),
+    #[error("{why}")]
+    SettingsNotComplete {
+        /// Why.
+        why: String,
+        /// Kind and name of the settings; absent where it is not about single ones.
+        object: Option<(&'static str, String)>,
+    },
     /// R-COMPONENTS-4.
     #[error("no MachineConfigs found matching selector {0}")]
     Nothing(String),
@@ -62,7 +67,7 @@ impl NotRendered {
         match self {
             Self::SelectingAll => "SelectingAll",
             Self::NotComplete(_) => "ControllerConfigNotComplete",
-            Self::SettingsNotComplete(_) => "SettingsNotComplete",
+            Self::SettingsNotComplete { .. } => "SettingsNotComplete",
             Self::Selector(_) => "InvalidMachineConfigSelector",
             Self::Nothing(_) => "NoMachineConfigs",
         }
@@ -99,24 +104,28 @@ pub fn settled<'a>(
     runtimes: impl IntoIterator<Item = &'a ContainerRuntimeConfig>,
     kubelets: impl IntoIterator<Item = &'a KubeletConfig>,
 ) -> Result<(), NotRendered> {
-    let one = |kind: &str, metadata: &ObjectMeta, selector, (observed, last): (Option<i64>, Option<&Condition>)| {
-        if !selects(selector, &pool.metadata)? {
-            return Ok(());
-        }
-        let (name, generation) =
-            (metadata.name.as_deref().unwrap_or_default(), metadata.generation.unwrap_or_default());
-        let observed = observed.unwrap_or_default();
-        if observed != generation {
-            return Err(NotRendered::SettingsNotComplete(format!(
-                "status for {kind} {name} is being reported for {observed}, expecting it for {generation}"
-            )));
-        }
-        let is_accepted =
-            last.is_some_and(|last| last.type_ == SUCCESS || (last.type_ == ACCEPTED && last.status == TRUE));
-        let why = last.map_or_else(String::new, |last| format!(": {}", last.message));
-        let not = || NotRendered::SettingsNotComplete(format!("{kind} {name} has not completed{why}"));
-        if is_accepted { Ok(()) } else { Err(not()) }
-    };
+    let one =
+        |kind: &'static str, metadata: &ObjectMeta, selector, (observed, last): (Option<i64>, Option<&Condition>)| {
+            if !selects(selector, &pool.metadata)? {
+                return Ok(());
+            }
+            let (name, generation) =
+                (metadata.name.as_deref().unwrap_or_default(), metadata.generation.unwrap_or_default());
+            let observed = observed.unwrap_or_default();
+            if observed != generation {
+                let why =
+                    format!("status for {kind} {name} is being reported for {observed}, expecting it for {generation}");
+                return Err(NotRendered::SettingsNotComplete { why, object: Some((kind, name.to_owned())) });
+            }
+            let is_accepted =
+                last.is_some_and(|last| last.type_ == SUCCESS || (last.type_ == ACCEPTED && last.status == TRUE));
+            let why = last.map_or_else(String::new, |last| format!(": {}", last.message));
+            let not = || {
+                let why = format!("{kind} {name} has not completed{why}");
+                NotRendered::SettingsNotComplete { why, object: Some((kind, name.to_owned())) }
+            };
+            if is_accepted { Ok(()) } else { Err(not()) }
+        };
     for config in runtimes {
         let status = config.status.as_ref();
         let last = status.and_then(|status| status.conditions.as_deref()?.last());
@@ -143,8 +152,8 @@ pub fn of_present_gates(present: Option<&str>, decided_with: Option<&str>) -> Re
     if present == decided_with {
         return Ok(());
     }
-    let text = "MachineConfigs are being generated for the present FeatureGate".to_owned();
-    Err(NotRendered::SettingsNotComplete(text))
+    let why = "MachineConfigs are being generated for the present FeatureGate".to_owned();
+    Err(NotRendered::SettingsNotComplete { why, object: None })
 }
 
 /// Whether what is generated matches the current ControllerConfig.

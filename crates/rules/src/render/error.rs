@@ -57,6 +57,8 @@ pub enum RenderError {
     KernelDevel {
         /// The kernel type that results from all MachineConfigs.
         kernel_type: String,
+        /// The last MachineConfig that asks for the package; absent where it is not known which do.
+        config: Option<String>,
     },
     /// The name of the spec cannot be computed.
     #[error(transparent)]
@@ -136,6 +138,25 @@ impl RenderError {
             Self::StreamConflict { .. } => "StreamConflict",
             Self::Irreconcilable(_) => "Irreconcilable",
             Self::TooLarge { .. } => "TooLarge",
+        }
+    }
+
+    /// The MachineConfigs that have to change; none where it is not a single one's fault.
+    #[must_use]
+    pub fn configs(&self) -> Vec<&str> {
+        match self {
+            Self::Invalid { config, .. }
+            | Self::NoLabels { config }
+            | Self::KernelDevel { config: Some(config), .. }
+            | Self::StreamConflict { config, .. }
+            | Self::Irreconcilable(Irreconcilable::Config { config, .. }) => vec![config],
+            Self::NoConfigs { .. }
+            | Self::OtherControllerConfig { .. }
+            | Self::OtherConfig { .. }
+            | Self::KernelDevel { config: None, .. }
+            | Self::Name(_)
+            | Self::Irreconcilable(Irreconcilable::Rendered { .. })
+            | Self::TooLarge { .. } => Vec::new(),
         }
     }
 

@@ -10,13 +10,16 @@ use crate::{
         components::NotRendered,
         guard::{GuardError, Inhibitor},
     },
-    stream::{StreamError, gates::GatesError, mismatch},
+    stream::{NamedIn, StreamError, gates::GatesError, mismatch},
     view::{PoolView, unreadable},
 };
 use weir_api::{
     Condition, MachineConfigPool,
     condition::find,
-    keys::{names::CLUSTER_OPERATOR, pool::RENDER_DEGRADED},
+    keys::{
+        names::{CLUSTER, CLUSTER_OPERATOR, WORKER},
+        pool::RENDER_DEGRADED,
+    },
 };
 
 /// Reason of conditions and events about pools that cannot have what the desired release carries.
@@ -106,6 +109,42 @@ impl RenderFailure {
         }
     }
 
+    /// Kind and name of the objects that have to change; none where no user has to change anything, or where it is not known what.
+    #[must_use]
+    pub fn objects(&self, pool: &MachineConfigPool) -> Vec<(&'static str, String)> {
+        let own = || ("MachineConfigPool", pool.metadata.name.clone().unwrap_or_default());
+        let config = |name: &str| ("MachineConfig", name.to_owned());
+        match self {
+            Self::Components(NotRendered::SettingsNotComplete { object, .. }) => object.iter().cloned().collect(),
+            Self::Components(NotRendered::SelectingAll | NotRendered::Selector(_) | NotRendered::Nothing(_))
+            | Self::Render(RenderError::NoConfigs { .. }) => vec![own()],
+            Self::Stream(StreamError::NotAvailable { origin, .. }) => vec![match origin {
+                NamedIn::Pool => own(),
+                NamedIn::Worker => ("MachineConfigPool", WORKER.to_owned()),
+                NamedIn::Default => ("OSImageStream", CLUSTER.to_owned()),
+            }],
+            Self::Render(error @ RenderError::StreamConflict { .. }) => {
+                error.configs().into_iter().map(config).chain([own()]).collect()
+            }
+            Self::Render(error) => error.configs().into_iter().map(config).collect(),
+            Self::Guard(error) => error.from.config().map(config).into_iter().collect(),
+            Self::Inhibited(inhibitor) => {
+                inhibitor.evidence.iter().filter_map(|seen| seen.object.config()).map(config).collect()
+            }
+            Self::Mismatch(_)
+            | Self::OtherBuild(_)
+            | Self::Unreadable(_)
+            | Self::Gates(_)
+            | Self::BeingMade
+            | Self::NoImages
+            | Self::Components(NotRendered::NotComplete(_))
+            | Self::Stream(_)
+            | Self::NotMade(..)
+            | Self::NotRead { .. }
+            | Self::UnknownImage { .. } => Vec::new(),
+        }
+    }
+
     /// The pool's condition.
     #[must_use]
     pub fn message(&self, pool: &MachineConfigPool) -> String {
@@ -116,7 +155,7 @@ impl RenderFailure {
                     "{waited}; whoever makes MachineConfigs of the templates completes it, see clusteroperator {CLUSTER_OPERATOR}; {KEPT}"
                 )
             }
-            Self::Components(waited @ NotRendered::SettingsNotComplete(_)) => format!("{waited}; {KEPT}"),
+            Self::Components(waited @ NotRendered::SettingsNotComplete { .. }) => format!("{waited}; {KEPT}"),
             waited if !waited.is_failure() => waited.to_string(),
             other => format!("{}{other}", failed(pool.metadata.name.as_deref().unwrap_or_default())),
         }

@@ -48,7 +48,7 @@ pub struct Inhibitor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
     /// The object: `MachineConfig 99-worker-crio`.
-    pub object: String,
+    pub object: GivenBy,
     /// Path of the file in it.
     pub path: String,
     /// Line of the file, from 1.
@@ -73,8 +73,10 @@ pub struct GuardError {
     pub pool: String,
     /// Whether a MachineConfig overrides the base OS image.
     pub overridden: bool,
+    /// Where the drop-in comes from.
+    pub from: GivenBy,
     /// What cannot be read.
-    pub cause: UnreadableDropin,
+    pub cause: Box<UnreadableDropin>,
 }
 
 /// Why the runtime in a configuration is unknown.
@@ -154,7 +156,10 @@ pub fn runc_guard(
         return Ok(RuncGuard::Clear);
     }
     let overridden = rendered.overridden;
-    let found = runc_in(&rendered.config).map_err(|cause| GuardError { pool: pool.to_owned(), overridden, cause })?;
+    let found = runc_in(&rendered.config).map_err(|cause| {
+        let from = given_by(rendered, cause.path());
+        GuardError { pool: pool.to_owned(), overridden, from, cause: Box::new(cause) }
+    })?;
     let Some(found) = found else { return Ok(RuncGuard::Clear) };
     let inhibitor = inhibitor(pool, rendered, &found, without.title);
     Ok(match overridden {
@@ -216,8 +221,19 @@ impl RuncGuard {
     }
 }
 
+impl UnreadableDropin {
+    fn path(&self) -> &str {
+        match self {
+            Self::Contents { path, .. } | Self::Toml { path, .. } => path,
+        }
+    }
+}
+
+fn given_by(rendered: &Rendered, path: &str) -> GivenBy {
+    rendered.provenance.trace(&file_address(path)).map_or(GivenBy::Default, |trace| trace.from)
+}
+
 fn inhibitor(pool: &str, rendered: &Rendered, found: &Setting, title: &str) -> Inhibitor {
-    let trace = rendered.provenance.trace(&file_address(&found.path));
     let remedy = "migrate to crun by removing any ContainerRuntimeConfig that sets defaultRuntime to runc, and removing \
                   any MachineConfig that sets default_runtime = \"runc\" in CRI-O configuration under \
                   /etc/crio/crio.conf.d/";
@@ -227,7 +243,7 @@ fn inhibitor(pool: &str, rendered: &Rendered, found: &Setting, title: &str) -> I
             "MachineConfigPool {pool} targets a {title} OS image where runc is not available. To unblock, {remedy}"
         ),
         evidence: vec![Evidence {
-            object: trace.map_or(GivenBy::Default, |t| t.from).to_string(),
+            object: given_by(rendered, &found.path),
             path: found.path.clone(),
             line: Some(found.line),
         }],
@@ -412,7 +428,9 @@ mod tests {
             (gzip, "failed to decode CRI-O drop-in"),
             (nothing, "failed to decode CRI-O drop-in"),
         ] {
-            let error = guard(&rendered(files, ""), Some("el-10")).unwrap_err().to_string();
+            let error = guard(&rendered(files, ""), Some("el-10")).unwrap_err();
+            assert_eq!(error.from.config(), Some("99-crio"));
+            let error = error.to_string();
             let context = "failed to check runc in generated MachineConfig for pool worker: ";
             assert!(error.strip_prefix(context).is_some_and(|e| e.starts_with(text)), "{error}");
         }

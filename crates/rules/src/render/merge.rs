@@ -105,7 +105,7 @@ pub(super) fn merge<'a>(checked: Vec<Checked<'a>>, input: &RenderInput<'a>) -> R
     provenance.value("kernelType", GivenBy::Default, &kernel);
     spec.kernel_arguments = Some(provenance.collected("kernelArguments", arguments));
     spec.extensions = Some(provenance.collected("extensions", extensions));
-    refuse_kernel_devel(&spec)?;
+    refuse_kernel_devel(&spec).map_err(|error| asked_by(error, &configs))?;
     let (os_image, extensions_image) = input.base_images();
     spec.os_image_url =
         Some(image("osImageURL", os_image, input, &configs, &mut provenance, |spec| spec.os_image_url.as_deref()));
@@ -155,9 +155,19 @@ pub(crate) fn refuse_kernel_devel(spec: &MachineConfigSpec) -> Result<(), Render
     let kernel_type = spec.kernel_type.as_deref().unwrap_or_default();
     let wanted = spec.extensions.iter().flatten().any(|e| e == KERNEL_DEVEL);
     if wanted && kernel_type != DEFAULT_KERNEL {
-        return Err(RenderError::KernelDevel { kernel_type: kernel_type.to_owned() });
+        return Err(RenderError::KernelDevel { kernel_type: kernel_type.to_owned(), config: None });
     }
     Ok(())
+}
+
+/// The same with the last MachineConfig that asks for the package.
+fn asked_by(error: RenderError, configs: &[&MachineConfig]) -> RenderError {
+    let asks = |config: &&&MachineConfig| config.spec.extensions.iter().flatten().any(|e| e == KERNEL_DEVEL);
+    let asking = configs.iter().rfind(asks).map(|config| name_of(&config.metadata).to_owned());
+    match error {
+        RenderError::KernelDevel { kernel_type, .. } => RenderError::KernelDevel { kernel_type, config: asking },
+        other => other,
+    }
 }
 
 /// R-RENDER-5: the last one that no controller generated wins.

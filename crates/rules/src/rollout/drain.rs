@@ -31,7 +31,7 @@ mod pace;
 mod tests;
 mod tried;
 
-pub use blocker::{Blocker, InTheWay};
+pub use blocker::{Blocker, InTheWay, Named, named};
 pub use pace::{AFTER_CONFLICT, LIST_AGAIN, SOON, Stage, needs_pods};
 pub use tried::{Answer, Asked, FailedWrite, Tried};
 

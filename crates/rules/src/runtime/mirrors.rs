@@ -61,13 +61,34 @@ pub enum MirrorError {
     },
     /// Sets disagree whether the source may be contacted.
     #[error(
-        "conflicting mirrorSourcePolicy is set for the same source {0:?} in imagedigestmirrorsets, imagetagmirrorsets, or \
+        "conflicting mirrorSourcePolicy is set for the same source {source_name:?} in imagedigestmirrorsets, imagetagmirrorsets, or \
          imagecontentsourcepolicies"
     )]
-    Policy(String),
+    Policy {
+        /// The sets that have the source, of which some disagree with others.
+        objects: BTreeSet<String>,
+        /// The source.
+        source_name: String,
+    },
     /// The source is never contacted, but listed as a mirror.
-    #[error("cannot set mirrorSourcePolicy: NeverContactSource if the source {0:?} is one of the mirrors")]
-    Never(String),
+    #[error("cannot set mirrorSourcePolicy: NeverContactSource if the source {source_name:?} is one of the mirrors")]
+    Never {
+        /// The set.
+        object: String,
+        /// The source.
+        source_name: String,
+    },
+}
+
+impl MirrorError {
+    /// Kind and name of the sets that have to change, with a space between them.
+    #[must_use]
+    pub fn objects(&self) -> Vec<&str> {
+        match self {
+            Self::Source { object, .. } | Self::Mirror { object, .. } | Self::Never { object, .. } => vec![object],
+            Self::Policy { objects, .. } => objects.iter().map(String::as_str).collect(),
+        }
+    }
 }
 
 impl<'a> MirrorSets<'a> {
@@ -75,6 +96,13 @@ impl<'a> MirrorSets<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.digest.is_empty() && self.tag.is_empty() && self.content_source.is_empty()
+    }
+
+    /// Kind and name of the sets that have an effect (R-MIRRORS-2), with a space between them; sorted by kind and name.
+    #[must_use]
+    pub fn effective(&self) -> BTreeSet<String> {
+        let all = self.by_digest().into_iter().chain(self.by_tag());
+        all.filter(|(_, entry)| has_effect(entry)).map(|(object, _)| object).collect()
     }
 
     /// Entries for pulls by digest with kind and name of their objects, sorted by name.
@@ -126,14 +154,16 @@ impl<'a> MirrorSets<'a> {
             }
             let never = is_never(entry);
             if *policies.entry(source).or_insert(never) != never {
-                return Err(MirrorError::Policy(source.to_owned()));
+                let all = self.by_digest().into_iter().chain(self.by_tag());
+                let objects = all.filter(|(_, entry)| entry.source == source).map(|(object, _)| object).collect();
+                return Err(MirrorError::Policy { objects, source_name: source.to_owned() });
             }
             for mirror in entry.mirrors.iter().flatten() {
                 if !is_mirror(mirror) {
                     return Err(MirrorError::Mirror { object, mirror: mirror.clone() });
                 }
                 if never && mirror == source {
-                    return Err(MirrorError::Never(source.to_owned()));
+                    return Err(MirrorError::Never { object, source_name: source.to_owned() });
                 }
             }
         }
@@ -158,14 +188,19 @@ fn is_never(entry: &Mirrors) -> bool {
     entry.mirror_source_policy.as_deref() == Some(NEVER)
 }
 
+/// R-MIRRORS-2.
+fn has_effect(entry: &Mirrors) -> bool {
+    entry.mirrors.iter().flatten().any(|mirror| *mirror != entry.source)
+}
+
 fn merged(entries: &[(String, &Mirrors)]) -> Vec<Merged> {
     let mut by_source: BTreeMap<&str, (Vec<Vec<&str>>, bool)> = BTreeMap::new();
     for (_, entry) in entries {
         let source = entry.source.as_str();
-        let mut list: Vec<&str> = entry.mirrors.iter().flatten().map(String::as_str).collect();
-        if list.iter().all(|mirror| *mirror == source) {
+        if !has_effect(entry) {
             continue;
         }
+        let mut list: Vec<&str> = entry.mirrors.iter().flatten().map(String::as_str).collect();
         if !list.contains(&source) {
             list.push(source);
         }
@@ -232,7 +267,9 @@ mod tests {
             let set: ImageDigestMirrorSet =
                 serde_json::from_value(json!({"metadata": {"name": "i"}, "spec": {"imageDigestMirrors": entries}}))
                     .unwrap();
-            MirrorSets { digest: &[&set], ..MirrorSets::default() }.check().unwrap_err().to_string()
+            let error = MirrorSets { digest: &[&set], ..MirrorSets::default() }.check().unwrap_err();
+            assert_eq!(error.objects(), ["ImageDigestMirrorSet i"]);
+            error.to_string()
         };
         for (entries, part) in [
             (
@@ -255,5 +292,26 @@ mod tests {
             let error = error(entries);
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn sets_that_disagree_are_both_named_and_those_without_mirrors_have_no_effect() {
+        let digest: ImageDigestMirrorSet = serde_json::from_value(json!({
+            "metadata": {"name": "i"}, "spec": {"imageDigestMirrors": [{"source": "a.io", "mirrors": ["b.io"]}]},
+        }))
+        .unwrap();
+        let tag = |policy: &str, mirror: &str| -> ImageTagMirrorSet {
+            let entry = json!({"source": "a.io", "mirrors": [mirror], "mirrorSourcePolicy": policy});
+            serde_json::from_value(json!({"metadata": {"name": "t"}, "spec": {"imageTagMirrors": [entry]}})).unwrap()
+        };
+        let of = |tag: &ImageTagMirrorSet| {
+            let sets = MirrorSets { digest: &[&digest], tag: &[tag], ..MirrorSets::default() };
+            (sets.check(), sets.effective().into_iter().collect::<Vec<_>>())
+        };
+        let (checked, effective) = of(&tag("NeverContactSource", "c.io"));
+        assert_eq!(checked.unwrap_err().objects(), ["ImageDigestMirrorSet i", "ImageTagMirrorSet t"]);
+        assert_eq!(effective, ["ImageDigestMirrorSet i", "ImageTagMirrorSet t"]);
+        let (checked, effective) = of(&tag("AllowContactingSource", "a.io"));
+        assert_eq!((checked, effective), (Ok(()), vec!["ImageDigestMirrorSet i".to_owned()]));
     }
 }

@@ -7,6 +7,7 @@
 //! unreadable: which pool a node belongs to, or how many are down, is then unknown.
 //! R-UNREADABLE-3 A blocked pool is Degraded and not Updated, and says why; all unreadable objects are named on the
 //! ClusterOperator.
+//! R-UNREADABLE-4 Of files that say what a cluster is like, an object with a field of a wrong type is unreadable, too.
 //!
 //! All of this is ours: the reference does not start, or hangs.
 

@@ -12,7 +12,7 @@ use super::World;
 use crate::view::Annotations;
 use crate::{
     generated::config::build_of,
-    history::{History, KEY, PREFIX},
+    history::{History, PREFIX, UnreadHistory, of_map},
     operator::controller_config::kept_by_us,
     render::failure,
     rollout::{
@@ -172,9 +172,20 @@ impl World {
     /// What came of the last rollouts of a pool; absent where nothing is kept that can be read.
     #[must_use]
     pub fn history(&self, pool: &str) -> Option<History> {
+        self.read_history(pool).ok().flatten()
+    }
+
+    /// The histories that are there and cannot be read.
+    #[must_use]
+    pub fn unread_histories(&self) -> Vec<UnreadHistory> {
+        let pools = self.pools.iter().filter_map(|pool| pool.metadata.name.as_deref());
+        pools.filter_map(|pool| self.read_history(pool).err()).collect()
+    }
+
+    fn read_history(&self, pool: &str) -> Result<Option<History>, UnreadHistory> {
         let is_it = |name: &str| name.strip_prefix(PREFIX) == Some(pool);
-        let map = self.histories.iter().find(|map| map.metadata.name.as_deref().is_some_and(is_it))?;
-        History::of_text(map.data.as_ref()?.get(KEY)?).ok()
+        let map = self.histories.iter().find(|map| map.metadata.name.as_deref().is_some_and(is_it));
+        map.map_or(Ok(None), |map| of_map(pool, map))
     }
 
     /// All pools, as the rules see them.

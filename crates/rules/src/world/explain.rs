@@ -324,7 +324,7 @@ impl Explained {
     pub fn next(&self) -> Vec<String> {
         let mut commands: Vec<String> = Vec::new();
         let why = (self.health() == Health::Degraded).then(|| format!("weir why mcp/{}", self.pool));
-        let of_nodes = self.hold.iter().filter_map(|held| of_wait(&held.reason, &held.node, &self.pool));
+        let of_nodes = self.hold.iter().flat_map(|held| of_wait(&held.reason, &held.node, &self.pool));
         for command in why.into_iter().chain(of_nodes) {
             if !commands.contains(&command) {
                 commands.push(command);

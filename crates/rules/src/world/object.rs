@@ -53,11 +53,23 @@ macro_rules! objects {
                 })*
                 None
             }
+
+            /// Its kind and name; absent if it cannot be read, or has no name.
+            fn named(&self) -> Option<(&'static str, &str)> {
+                match self {
+                    $(Self::$one(object) => Some((objects!(kind $one $($one_kind)?), object.metadata.name.as_deref()?)),)*
+                    $(Self::$all(object) => Some((objects!(kind $all $($all_kind)?), object.metadata.name.as_deref()?)),)*
+                    Self::Unreadable(_) => None,
+                }
+            }
         }
 
         impl World {
-            /// Adds an object, replacing one of the same name (R-WORLD-1).
+            /// Adds an object, replacing one of the same name (R-WORLD-1), also one that could not be read.
             pub fn put(&mut self, object: Object) {
+                if !self.unreadable.is_empty() && let Some((kind, name)) = object.named() {
+                    self.forget_unreadable(kind, name);
+                }
                 match object {
                     $(Object::$one(object) if object.metadata.name.as_deref() == Some($name) => {
                         self.$($field).+ = Some(object);
@@ -166,6 +178,13 @@ impl World {
         world
     }
 
+    /// Forgets that an object cannot be read; returns whether one was known of.
+    pub(crate) fn forget_unreadable(&mut self, kind: &str, name: &str) -> bool {
+        let before = self.unreadable.len();
+        self.unreadable.retain(|object| (object.kind.as_str(), object.name.as_str()) != (kind, name));
+        self.unreadable.len() < before
+    }
+
     /// The pods of a namespace.
     pub(super) fn pods_in(&self, namespace: &str) -> &[Arc<Pod>] {
         let from = self.pods.partition_point(|pod| key(&pod.metadata).0 < namespace);
@@ -217,5 +236,24 @@ mod tests {
         assert!(world.remove(kind, "", "99-a") && !world.remove(kind, "", "99-a"));
         world.put(NodeConfig::named(CLUSTER, Default::default()).into());
         assert!(world.remove((CONFIG_GROUP, "Node"), "", CLUSTER) && world.settings.node.is_none());
+    }
+
+    #[test]
+    fn an_object_that_can_be_read_takes_the_place_of_one_that_could_not() {
+        let odd = |kind: &str| {
+            let said = format!("{kind} 99-a cannot be read: too deep");
+            Object::Unreadable(UnreadableObject {
+                kind: kind.to_owned(),
+                name: "99-a".to_owned(),
+                labels: Default::default(),
+                said,
+            })
+        };
+        let mut world = World::of([odd("MachineConfig"), odd("KubeletConfig")]);
+        world.put(MachineConfig::named("99-b", Default::default()).into());
+        assert_eq!(world.unreadable.len(), 2);
+        world.put(MachineConfig::named("99-a", Default::default()).into());
+        let left: Vec<&str> = world.unreadable.iter().map(|object| object.kind.as_str()).collect();
+        assert_eq!(left, ["KubeletConfig"]);
     }
 }

@@ -11,7 +11,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Views, why::addresses};
+use super::{Views, remedy::address, why::addresses};
 use crate::{
     generated::config::is_of_templates,
     history::{Changed, NOT_KNOWN},
@@ -70,7 +70,7 @@ impl Views<'_> {
         let mut all: Vec<Changed> = Vec::new();
         let mut put = |object: String, what: String| match all.iter_mut().find(|one| one.object == object) {
             Some(one) => one.what.push(what),
-            None => all.push(Changed { object, what: vec![what], manager: None, at: None }),
+            None => all.push(Changed { object, what: vec![what], more: 0, manager: None, at: None }),
         };
         let Some(differences) = self.differences(pool, from, to) else {
             let missing = [from, to].into_iter().filter(|name| !self.configs.contains_key(name));
@@ -80,7 +80,7 @@ impl Views<'_> {
         for Difference { what, trace } in differences {
             let object = match trace.map(|trace| trace.from) {
                 Some(GivenBy::MachineConfig(name)) => self.written(&name),
-                Some(GivenBy::Stream(stream)) => self.chooser(pool, [from, to], &stream),
+                Some(GivenBy::Stream(stream)) => self.chosen(pool, [from, to], &stream),
                 Some(from @ GivenBy::ControllerConfig) => from.to_string(),
                 Some(GivenBy::Default) | None => self.gone(pool, from, to),
             };
@@ -99,28 +99,34 @@ impl Views<'_> {
     }
 
     /// R-SOURCES-3.
-    fn chooser(&self, pool: &PoolView<'_>, [from, to]: [&str; 2], stream: &str) -> String {
+    fn chosen(&self, pool: &PoolView<'_>, [from, to]: [&str; 2], stream: &str) -> String {
         match self.stream_before(from) {
             Some(before) if before == stream => return self.gone(pool, from, to),
             Some(_) => {}
             None => return format!("clusterversion/{VERSION}"),
         }
+        self.chooser(pool).map_or_else(|| NOT_KNOWN.to_owned(), |(kind, name)| address(kind, &name))
+    }
+
+    /// Kind and name of the object that chooses the stream of a pool; absent where there is none to choose.
+    pub(super) fn chooser(&self, pool: &PoolView<'_>) -> Option<(&'static str, String)> {
+        let of_pool = |name: &str| ("MachineConfigPool", name.to_owned());
         match self.world.stream(pool, &self.pools).map(|resolved| resolved.because) {
             Ok(StreamReason::Explicit | StreamReason::StalePin { origin: NamedIn::Pool, .. }) => {
-                format!("mcp/{}", pool.name)
+                Some(of_pool(pool.name))
             }
             Ok(StreamReason::InheritedFromWorker | StreamReason::StalePin { origin: NamedIn::Worker, .. }) => {
-                format!("mcp/{WORKER}")
+                Some(of_pool(WORKER))
             }
             Ok(StreamReason::Default | StreamReason::StalePin { origin: NamedIn::Default, .. }) => {
-                format!("osimagestream/{CLUSTER}")
+                Some(("OSImageStream", CLUSTER.to_owned()))
             }
-            Ok(StreamReason::GateOff { .. }) | Err(_) => NOT_KNOWN.to_owned(),
+            Ok(StreamReason::GateOff { .. }) | Err(_) => None,
         }
     }
 
     /// The stream of now that a configuration has an image of: a MachineConfig may override one of the two.
-    fn stream_before(&self, config: &str) -> Option<&str> {
+    pub(super) fn stream_before(&self, config: &str) -> Option<&str> {
         let spec = &self.configs.get(config)?.spec;
         let is_given =
             |image: &Option<String>, of: &str| image.as_deref().is_some_and(|image| !of.is_empty() && image == of);

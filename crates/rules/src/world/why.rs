@@ -14,45 +14,35 @@
 //! configuration that the pool's nodes are to reach has it, which may be older than these.
 //! R-WHY-8 Where the MachineConfigNode does not say what is in the way of a drain, the pods that are still to go and the budgets that
 //! cover them do.
+//! R-WHY-9 What is wrong comes before what is well: a pool that cannot be rendered, or has a failing node, begins with that, and so does
+//! a node that is not ready although it runs what it should. What cannot be rendered ends with the objects that have to change.
+//! R-WHY-10 A MachineConfig for registries is generated from many objects: those that give something to the file that is asked about
+//! are named.
 
+mod cluster;
 mod drain;
 mod fact;
+mod node;
+mod origin;
 mod part;
+mod pool;
+mod registries;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod unknown;
 
 pub use fact::Fact;
 pub use unknown::{Among, NotTraced, Unknown};
 
-use super::{
-    Views, World,
-    remedy::{of_drift, of_object, of_wait},
-    sources::Difference,
-};
-use crate::{
-    generated::config::made_of,
-    objects::author,
-    render::{GivenBy, Trace},
-    rollout::{RolloutPlan, Step, WaitReason, capacity, membership::Assignment},
-    status::notices,
-    view::{NodeView, PodView, PoolView},
-};
-use fact::Cordon;
+use super::{Views, World};
+use crate::rollout::{RolloutPlan, WaitReason};
 pub(super) use fact::addresses;
 use jiff::{SignedDuration, Timestamp};
 use part::Sought;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use weir_api::{
-    Condition,
-    condition::{TRUE, find},
-    keys::{
-        cluster_operator::{AVAILABLE, DEGRADED, PROGRESSING, UPGRADEABLE},
-        names::{CLUSTER, CLUSTER_OPERATOR, MASTER, RENDERED_PREFIX},
-        pool,
-    },
-};
+use weir_api::Condition;
 
 /// Of several things of one kind, this many are followed (R-WHY-3).
 const FOLLOWED: usize = 3;
@@ -165,7 +155,7 @@ pub struct Why {
     pub unknown: Vec<Unknown>,
     /// The commands with which a user changes what is at their end.
     pub commands: Vec<String>,
-    /// MachineConfigs and nodes, as `(kind, name)`, whose authors are asked for.
+    /// Objects, as `(kind, name)`, whose authors are asked for.
     pub authors: BTreeSet<(&'static str, String)>,
     /// Nodes whose pods, and with them all budgets, would say more (R-WHY-8).
     pub drained: BTreeSet<String>,
@@ -252,7 +242,13 @@ impl<'a> Asking<'a> {
     }
 
     fn fact(&mut self, about: &str, depth: usize, fact: &Fact) {
-        self.put(about, depth, fact.code(), fact);
+        self.fact_since(about, depth, fact, None);
+    }
+
+    fn fact_since(&mut self, about: &str, depth: usize, fact: &Fact, since: Option<Timestamp>) {
+        if let Some(cause) = self.put(about, depth, fact.code(), fact) {
+            cause.since = since;
+        }
     }
 
     fn waits(&mut self, about: &str, depth: usize, reason: &WaitReason, since: Option<Timestamp>) {
@@ -273,247 +269,6 @@ impl<'a> Asking<'a> {
         self.seen.insert(about.to_owned())
     }
 
-    fn node(&mut self, name: &str, depth: usize) {
-        let about = format!("node/{name}");
-        let nodes = self.views.nodes.iter().zip(&self.views.membership.assignments);
-        let Some((node, assignment)) = nodes.into_iter().find(|(node, _)| node.name == name) else { return };
-        if !self.first(&about) {
-            return;
-        }
-        let plan = self.plan;
-        let held = plan.hold.iter().find(|held| held.node == name);
-        let pool = self.views.pools.iter().find(|view| Some(view.name) == assignment.primary());
-        match (held, plan.start.iter().position(|start| start.node == name)) {
-            (Some(held), _) if held.reason == WaitReason::NoPool && !self.views.left_out().is_empty() => {
-                self.fact(&about, depth, &Fact::NoPoolSeen);
-                let (node, missing) = (name.to_owned(), self.views.left_out());
-                self.unknown(Unknown::Pools { node, missing });
-            }
-            (Some(held), _) => {
-                self.waits(&about, depth, &held.reason, held.since);
-                let command = of_wait(&held.reason, name, pool.map_or("", |pool| pool.name));
-                command.into_iter().for_each(|command| self.command(command));
-            }
-            (None, Some(before)) => {
-                self.fact(&about, depth, &Fact::MayStart { number: before + 1 });
-                self.order(name, assignment);
-            }
-            (None, None) => {
-                let config = node.current_config.unwrap_or_default().to_owned();
-                self.fact(&about, depth, &Fact::Done { config });
-            }
-        }
-        self.membership(node.name, depth + 1, assignment);
-        self.cordon(&about, depth + 1, node);
-        self.gone(&about, depth + 1, node);
-        if let Some(pool) = pool {
-            let reason = held.map(|held| &held.reason);
-            if let Some(WaitReason::Updating { step: Step::Draining, blocked, .. }) = reason
-                && blocked.is_empty()
-            {
-                self.drain(node, depth + 1);
-            }
-            self.follow(node, pool, reason, depth + 1);
-        }
-    }
-
-    /// Whether a master that may start would go last if files did not leave out the operator's pods.
-    fn order(&mut self, node: &str, assignment: &Assignment<'_>) {
-        let is_seen = self.world.pods.iter().any(|pod| drain::is_of_operator(&PodView::new(pod)));
-        if !self.world.whole && assignment.primary() == Some(MASTER) && !is_seen {
-            self.unknown(Unknown::Order { node: node.to_owned() });
-        }
-    }
-
-    /// Which pools a node is in.
-    fn membership(&mut self, node: &str, depth: usize, assignment: &Assignment<'_>) {
-        let pools: Vec<String> = assignment.pools().into_iter().map(str::to_owned).collect();
-        let Some((first, others)) = pools.split_first() else { return };
-        let missing = self.views.left_out();
-        let fact = Fact::InPools { first: first.clone(), others: others.to_vec(), all: missing.is_empty() };
-        self.fact(&format!("node/{node}"), depth, &fact);
-        if !missing.is_empty() {
-            self.unknown(Unknown::Pools { node: node.to_owned(), missing });
-        }
-    }
-
-    /// Who cordoned a node.
-    fn cordon(&mut self, about: &str, depth: usize, node: &NodeView<'_>) {
-        if !node.unschedulable {
-            return;
-        }
-        self.why.authors.insert(("Node", node.name.to_owned()));
-        let object = self.world.nodes.iter().find(|object| object.metadata.name.as_deref() == Some(node.name));
-        let by = object.and_then(|object| author::of_field(&object.metadata, &["spec", "unschedulable"]));
-        let cordon = Cordon::of(node.cordoned_by);
-        if cordon != Cordon::ForDrain {
-            self.command(format!("kubectl uncordon {}", node.name));
-        }
-        self.fact(about, depth, &Fact::Cordoned { cordon, by });
-    }
-
-    /// Rendered MachineConfigs that a node names and that are not there.
-    fn gone(&mut self, about: &str, depth: usize, node: &NodeView<'_>) {
-        // Files that hold no rendered MachineConfig say nothing about them.
-        let is_rendered = |name: &&str| name.starts_with(RENDERED_PREFIX);
-        if !self.world.whole && !self.views.configs.keys().any(is_rendered) {
-            return;
-        }
-        let named = [node.current_config, node.desired_config].into_iter().flatten();
-        let named: BTreeSet<&str> = named.filter(is_rendered).collect();
-        for config in named.into_iter().filter(|name| !self.views.configs.contains_key(name)) {
-            let is_told = node.desired_config == Some(config);
-            let fact = Fact::ConfigGone { config: config.to_owned(), is_told, among: self.among() };
-            self.fact(about, depth, &fact);
-            self.command(format!(
-                "kubectl debug node/{} -- chroot /host cat /etc/machine-config-daemon/currentconfig",
-                node.name
-            ));
-        }
-    }
-
-    /// What the reason of a node leads to.
-    fn follow(&mut self, node: &NodeView<'a>, pool: &PoolView<'a>, reason: Option<&WaitReason>, depth: usize) {
-        match reason {
-            Some(WaitReason::NoCapacity { .. } | WaitReason::ConfigFailing { .. } | WaitReason::Queued { .. }) => {
-                let nodes = self.views.nodes_of(pool.name);
-                let room = capacity(&nodes, pool.aim(), 0);
-                let in_the_way: Vec<&str> =
-                    room.unavailable.iter().chain(&room.failing).map(|node| node.name).take(FOLLOWED).collect();
-                in_the_way.into_iter().for_each(|name| self.node(name, depth));
-                self.moves(node, pool, depth);
-            }
-            Some(WaitReason::ControlPlaneFirst { .. }) => {
-                let masters = self.views.nodes_of(weir_api::keys::names::MASTER);
-                let down = masters.into_iter().filter(|node| node.is_unavailable() || node.is_failing());
-                let down: Vec<&str> = down.map(|node| node.name).take(FOLLOWED).collect();
-                down.into_iter().for_each(|name| self.node(name, depth));
-            }
-            Some(WaitReason::ArbiterUnavailable { node, .. }) => self.node(&node.clone(), depth),
-            Some(WaitReason::PoolNotConfigured | WaitReason::ConfigMissing { .. } | WaitReason::Halted(_)) => {
-                self.rendering(pool, depth);
-            }
-            Some(WaitReason::PoolPaused) => {
-                self.pause(pool, depth);
-                self.moves(node, pool, depth);
-            }
-            Some(WaitReason::Failing { drifted: true, .. }) => self.command(of_drift(node.name)),
-            _ => self.moves(node, pool, depth),
-        }
-    }
-
-    /// Why a pool is paused and until when, and how long that is safe.
-    fn pause(&mut self, pool: &PoolView<'a>, depth: usize) {
-        let about = format!("mcp/{}", pool.name);
-        let Some(paused) = self.world.pause(pool).filter(|_| self.first(&format!("pause of {}", pool.name))) else {
-            return;
-        };
-        for said in paused.told().into_iter().chain(paused.safety()) {
-            self.put(&about, depth, "Paused", said);
-        }
-    }
-
-    /// What a node is to change, and who wants it.
-    fn moves(&mut self, node: &NodeView<'a>, pool: &PoolView<'a>, depth: usize) {
-        let told = node.desired_config.filter(|told| node.current_config != Some(*told));
-        if let (Some(from), Some(to)) = (node.current_config, told.or(pool.target)) {
-            self.differences(pool, from, to, depth);
-        }
-    }
-
-    /// What differs between two configurations of a pool, and where each difference comes from.
-    fn differences(&mut self, pool: &PoolView<'a>, from: &str, to: &str, depth: usize) {
-        if from == to || from.is_empty() || to.is_empty() || !self.first(&format!("{from} {to}")) {
-            return;
-        }
-        let Some(named) = self.views.differences(pool, from, to) else {
-            let missing = [from, to].into_iter().filter(|name| !self.views.configs.contains_key(name));
-            let missing = missing.map(|name| format!("MachineConfig {name}")).collect();
-            let (from, to, among) = (from.to_owned(), to.to_owned(), self.among());
-            return self.unknown(Unknown::Differences { from, to, missing, among });
-        };
-        let about = format!("mcp/{}", pool.name);
-        self.fact(&about, depth, &Fact::Moves { from: from.to_owned(), to: to.to_owned() });
-        self.traceable(pool, to);
-        let more = named.len().saturating_sub(NAMED);
-        for Difference { what, trace } in named.into_iter().take(NAMED) {
-            let fact = Fact::Differs { what, more: 0 };
-            match trace {
-                Some(trace) => self.given(&trace, depth + 1, &fact),
-                None => self.fact(&about, depth + 1, &fact),
-            }
-        }
-        if more > 0 {
-            self.fact(&about, depth + 1, &Fact::Differs { what: String::new(), more });
-            self.command(format!("weir diff {from} {to}"));
-        }
-    }
-
-    /// Whether it is known where differences come from (R-WHY-5).
-    fn traceable(&mut self, pool: &PoolView<'a>, to: &str) {
-        let why = match self.views.rendered(pool) {
-            Ok(rendered) if rendered.name() == to => return,
-            Ok(rendered) => NotTraced::Other { now: rendered.name().to_owned(), among: self.among() },
-            Err(failure) => match Unknown::of(&failure, pool).filter(|_| !self.world.whole) {
-                Some(unknown) => return self.unknown(unknown),
-                None => NotTraced::NotRendered(failure.to_string()),
-            },
-        };
-        self.unknown(Unknown::Sources { config: to.to_owned(), why });
-    }
-
-    /// What gives a part, and who wrote that.
-    fn given(&mut self, trace: &Trace, depth: usize, fact: &Fact) {
-        match &trace.from {
-            GivenBy::MachineConfig(name) => {
-                self.fact(&format!("machineconfig/{name}"), depth, fact);
-                self.config(name, depth + 1);
-            }
-            GivenBy::Stream(name) => {
-                self.fact(&format!("osimagestream/{CLUSTER}"), depth, fact);
-                self.fact(&format!("osimagestream/{CLUSTER}"), depth + 1, &Fact::OfStream { stream: name.clone() });
-            }
-            GivenBy::ControllerConfig | GivenBy::Default => self.fact(&trace.from.to_string(), depth, fact),
-        }
-    }
-
-    /// Where a MachineConfig comes from.
-    fn config(&mut self, name: &str, depth: usize) {
-        let about = format!("machineconfig/{name}");
-        let Some(config) = self.views.configs.get(name).copied().filter(|_| self.first(&about)) else { return };
-        if let Some(from) = made_of(config) {
-            let owner = config.metadata.owner_references.iter().flatten().next();
-            if let Some(owner) = owner.filter(|owner| owner.kind != "ControllerConfig") {
-                self.command(of_object(&owner.kind, &owner.name));
-            }
-            self.fact(&about, depth, &Fact::Generated { from });
-            return;
-        }
-        self.why.authors.insert(("MachineConfig", name.to_owned()));
-        if let Some(by) = author::of_object(&config.metadata) {
-            self.fact(&about, depth, &Fact::Written { by });
-        }
-        self.command(of_object("MachineConfig", name));
-    }
-
-    /// Why a pool has the configuration that it has, or none.
-    fn rendering(&mut self, pool: &PoolView<'a>, depth: usize) {
-        let about = format!("mcp/{}", pool.name);
-        let said = find(pool.conditions(), pool::RENDER_DEGRADED).filter(|held| !held.reason.is_empty());
-        if let Some(held) = said {
-            self.says(&about, depth, held);
-            return;
-        }
-        if !self.first(&format!("rendering of {}", pool.name)) {
-            return;
-        }
-        let Err(failure) = self.views.rendered(pool) else { return };
-        match Unknown::of(&failure, pool).filter(|_| !self.world.whole) {
-            Some(unknown) => self.unknown(unknown),
-            None => _ = self.put(&about, depth, failure.code(), &failure),
-        }
-    }
-
     fn says(&mut self, about: &str, depth: usize, held: &Condition) {
         let code = if held.reason.is_empty() { &held.type_ } else { &held.reason };
         let text = if held.message.is_empty() { code } else { &held.message };
@@ -521,136 +276,11 @@ impl<'a> Asking<'a> {
             cause.since = held.last_transition_time.as_ref().map(|time| time.0);
         }
     }
+}
 
-    fn pool(&mut self, name: &str, depth: usize) {
-        let about = format!("mcp/{name}");
-        let Some(view) = self.views.pools.iter().find(|view| view.name == name) else { return };
-        if !self.first(&about) {
-            return;
-        }
-        let explained = self.views.explain(view, self.plan, &self.views.lost(), self.now);
-        let conditions = explained.status.conditions.as_deref().unwrap_or_default();
-        let causes = explained.causes();
-        if let Some(unseen) = explained.unseen {
-            self.put(&about, depth, "NotKnown", format!("how it is, is not known: {unseen}"));
-        } else {
-            self.counted(view);
-            let symptom = [pool::UPDATED, pool::UPDATING].map(|type_| find(conditions, type_));
-            let told = symptom.into_iter().flatten().find(|held| !held.message.is_empty());
-            let told = told
-                .cloned()
-                .unwrap_or_else(|| Condition { reason: explained.health().word().to_owned(), ..Condition::default() });
-            self.says(&about, depth, &told);
-        }
-        for cause in &causes {
-            self.says(&about, depth + 1, cause);
-        }
-        self.pause(view, depth + 1);
-        let render_said = causes.iter().any(|cause| cause.type_ == pool::RENDER_DEGRADED);
-        if !render_said {
-            self.rendering(view, depth + 1);
-        }
-        self.waiting(view, depth + 1);
-        for notice in notices::held(conditions) {
-            self.says(&about, depth + 1, notice);
-        }
-        self.stream(view, depth + 1);
-        if let Some(target) = view.target {
-            self.differences(view, &explained.former, target, depth + 1);
-        }
-    }
-
-    /// Whether files hold all nodes that the pool counted.
-    fn counted(&mut self, pool: &PoolView<'a>) {
-        let counted = pool.object.status.as_ref().map_or(0, |status| status.machine_count);
-        let (held, counted) = (self.views.nodes_of(pool.name).len(), usize::try_from(counted).unwrap_or_default());
-        if !self.world.whole && held < counted {
-            self.unknown(Unknown::Nodes { pool: pool.name.to_owned(), held, counted });
-        }
-    }
-
-    /// What the nodes of a pool wait for: the failing ones and one for each other reason.
-    fn waiting(&mut self, pool: &PoolView<'a>, depth: usize) {
-        let plan = self.plan;
-        let held = plan.hold.iter().filter(|held| held.pool.as_deref() == Some(pool.name));
-        let (mut codes, mut failing) = (BTreeSet::new(), 0);
-        for held in held {
-            let fails = matches!(held.reason, WaitReason::Failing { .. });
-            failing += usize::from(fails);
-            let followed = if fails { failing <= FOLLOWED } else { codes.insert(held.reason.code()) };
-            if followed {
-                self.node(&held.node, depth);
-            }
-        }
-        if let Some(start) = plan.start.iter().find(|start| start.pool == pool.name) {
-            self.node(&start.node, depth);
-        }
-    }
-
-    /// Which stream a pool gets, and why.
-    fn stream(&mut self, pool: &PoolView<'a>, depth: usize) {
-        let about = format!("mcp/{}", pool.name);
-        if !self.world.whole && self.world.streams.is_none() && self.world.feature_gate.is_none() {
-            let pool = pool.name.to_owned();
-            return self.unknown(Unknown::Stream { pool, missing: &["OSImageStream", "FeatureGate"] });
-        }
-        match self.world.stream(pool, &self.views.pools) {
-            Ok(resolved) => {
-                let (because, stream) = (&resolved.because, resolved.set.as_ref().map(|set| set.name.as_str()));
-                let text = stream.map_or_else(|| because.to_string(), |name| format!("stream {name}: {because}"));
-                if let Some(cause) = self.put(&about, depth, because.code(), text) {
-                    cause.rule = Some(because.rule());
-                }
-            }
-            Err(failure) => match Unknown::of(&failure, pool).filter(|_| !self.world.whole) {
-                Some(unknown) => self.unknown(unknown),
-                None => _ = self.put(&about, depth, failure.code(), &failure),
-            },
-        }
-    }
-
-    fn cluster(&mut self) {
-        let about = format!("co/{CLUSTER_OPERATOR}");
-        let object = self.world.cluster_operator.clone();
-        let status = object.as_ref().and_then(|object| object.status.as_ref());
-        let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-        let wrong = [(DEGRADED, true), (AVAILABLE, false), (PROGRESSING, true), (UPGRADEABLE, false)];
-        let mut any = false;
-        for (type_, bad) in wrong {
-            let Some(held) = find(conditions, type_).filter(|held| (held.status == TRUE) == bad) else { continue };
-            let code = held.reason.clone().filter(|reason| !reason.is_empty()).unwrap_or_else(|| held.type_.clone());
-            let text = held.message.clone().unwrap_or_else(|| code.clone());
-            if let Some(cause) = self.put(&about, 0, &code, format!("{}={}: {text}", held.type_, held.status)) {
-                cause.since = held.last_transition_time.as_ref().map(|time| time.0);
-            }
-            any = true;
-        }
-        if let Some(failure) = self.world.failure([]).filter(|_| conditions.is_empty()) {
-            self.put(&about, 0, failure.code(), &failure);
-            any = true;
-        }
-        if conditions.is_empty() {
-            self.unknown(Unknown::Operator { among: self.among() });
-        }
-        match any {
-            true => {}
-            false if conditions.is_empty() => self.fact(&about, 0, &Fact::NotReported),
-            false => self.fact(&about, 0, &Fact::NothingWrong),
-        }
-        let lost = self.views.lost();
-        let pools: Vec<&str> = self
-            .views
-            .pools
-            .iter()
-            .filter(|view| {
-                let explained = self.views.explain(view, self.plan, &lost, self.now);
-                explained.health() < super::explain::Health::Updated
-            })
-            .map(|view| view.name)
-            .take(FOLLOWED)
-            .collect();
-        pools.into_iter().for_each(|name| self.pool(name, 1));
-    }
+/// Text of somebody else within a line: its breaks are shown, and nothing of it can pass for a further line.
+fn one_line(text: &str) -> String {
+    text.trim_end().replace('\n', "\\n")
 }
 
 impl Why {
@@ -660,17 +290,17 @@ impl Why {
         let mut text = String::new();
         for cause in &self.chain {
             let (indent, because) = ("  ".repeat(cause.depth), if cause.depth == 0 { "" } else { "because " });
-            let said: Vec<&str> = cause.text.split_whitespace().collect();
+            let said = one_line(&cause.text);
             let age = cause.since.map(|since| now.duration_since(since)).filter(|age| age.as_secs() >= 1);
             let age =
                 age.map(|age| format!(" (for {:#})", SignedDuration::from_secs(age.as_secs()))).unwrap_or_default();
-            text.push_str(&format!("{indent}{because}{}: {}{age}\n", cause.about, said.join(" ")));
+            text.push_str(&format!("{indent}{because}{}: {said}{age}\n", one_line(&cause.about)));
         }
         for unknown in &self.unknown {
-            text.push_str(&format!("not known: {unknown}\n"));
+            text.push_str(&format!("not known: {}\n", one_line(&unknown.to_string())));
         }
         for command in &self.commands {
-            text.push_str(&format!("change it: {command}\n"));
+            text.push_str(&format!("change it: {}\n", one_line(command)));
         }
         text
     }

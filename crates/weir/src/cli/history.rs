@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use std::collections::BTreeMap;
 use weir_rules::{
-    history::{History as Rollouts, of_node, of_pool, table},
+    history::{History as Rollouts, left_out, of_node, of_pool, table},
     world::{
         World,
         explain::{Explained, explain_all},
@@ -42,12 +42,21 @@ impl History {
         let world = self.given.world("history")?;
         let judged = Judged::of(&world);
         let (pools, now) = (histories(&world), judged.now);
+        let unread = world.unread_histories();
         let mut begun = unrecorded(&world, &pools, now);
         begun.retain(|pool, _| self.what.as_ref().is_none_or(|what| what == pool));
+        begun.retain(|pool, _| unread.iter().all(|unread| unread.pool != *pool));
         let (pools, mut text) = match &self.what {
+            Some(what) if let Some(unread) = unread.iter().find(|unread| unread.pool == *what) => {
+                bail!("{unread}")
+            }
             None => {
                 let lines: String = begun.iter().map(|(pool, line)| format!("{pool}: {line}\n")).collect();
                 let text = lines + &table(&pools, now);
+                if text.is_empty() && !unread.is_empty() {
+                    let pools: Vec<&str> = unread.iter().map(|unread| unread.pool.as_str()).collect();
+                    bail!("no history can be read of {}", pools.join(", "));
+                }
                 if text.is_empty() {
                     bail!(
                         "there is no history: weir's controller has recorded no rollout here, or the ConfigMaps weir-history-POOL \
@@ -66,7 +75,8 @@ impl History {
             None => harmless(text),
         };
         print(text.as_bytes())?;
-        Ok(Outcome::Done)
+        // Which they are, whoever reads the objects has said.
+        Ok(if self.what.is_none() && !unread.is_empty() { Outcome::Failed } else { Outcome::Done })
     }
 }
 
@@ -102,6 +112,10 @@ fn part(
     }
     let text = of_node(&pools, what, now);
     if text.is_empty() {
+        let left_out = left_out(&pools);
+        if !left_out.is_empty() {
+            bail!("no node {what} among those of which histories have details: {left_out}");
+        }
         known.sort_unstable();
         let known = known.join(", ");
         if world.whole {

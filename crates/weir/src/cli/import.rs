@@ -3,7 +3,7 @@
 use super::{manifest_source::runtime, print};
 use crate::{
     exit::Outcome,
-    rollout_objects::{POOL, importable, object},
+    rollout_objects::{POOL, importable, object, readable, told},
 };
 use anyhow::{Context as _, Result, bail};
 use futures::FutureExt as _;
@@ -71,12 +71,12 @@ impl ImportOf {
         let (mut objects, mut found, wants) = (Vec::new(), Vec::new(), importable());
         weir_manifests::read(&self.files, Rule::Objects(&wants))
             .each(|manifest| {
-                found.extend(object(&manifest)?);
+                found.extend(readable(&manifest, object(&manifest))?);
                 objects.push(manifest.object);
                 anyhow::Ok(())
             })?
             .need(POOL)?;
-        let world = World { profile: self.distribution, ..World::of(found) };
+        let world = World { profile: self.distribution, ..told(World::of(found)) };
         // A cluster that weir made says so itself.
         let made_for = || made_for(world.version.as_deref(), world.feature_gate.as_deref());
         let profile = self.distribution.or_else(made_for).or_else(|| world.distribution());

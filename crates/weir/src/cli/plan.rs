@@ -122,16 +122,36 @@ const KINDS: [(Kind<'static>, &str); 17] = [
 
 /// Kinds that decisions depend on, and of whose changes no plan is made: what follows from them is written by others, such as the list of
 /// the gates that are on, or is in the templates of a release, such as what becomes of the pull secret.
-const OF_OTHERS: [Kind<'static>; 8] = [
-    (CONFIG_GROUP, "FeatureGate"),
-    (CONFIG_GROUP, "ClusterVersion"),
-    (CONFIG_GROUP, "Infrastructure"),
-    (CONFIG_GROUP, "Proxy"),
-    (MACHINE_CONFIG_GROUP, "ControllerConfig"),
-    ("", "Node"),
-    ("", "Secret"),
-    ("policy", "PodDisruptionBudget"),
+const OF_OTHERS: [(Kind<'static>, &str); 8] = [
+    (("", "Node"), "no"),
+    (("", "Secret"), ""),
+    ((CONFIG_GROUP, "FeatureGate"), ""),
+    ((CONFIG_GROUP, "ClusterVersion"), ""),
+    ((CONFIG_GROUP, "Infrastructure"), ""),
+    ((CONFIG_GROUP, "Proxy"), ""),
+    ((MACHINE_CONFIG_GROUP, "ControllerConfig"), ""),
+    (("policy", "PodDisruptionBudget"), "pdb"),
 ];
+
+fn is_of_others(kind: Kind<'_>) -> bool {
+    OF_OTHERS.iter().any(|(known, _)| *known == kind)
+}
+
+/// The kind that kubectl takes for this name: in any case, in one or several, short, or with a group or a version and group behind a dot. Of
+/// several kinds of one name it is that of the core group.
+fn kind(name: &str) -> Option<Kind<'static>> {
+    let asked = name.to_lowercase();
+    let (asked, group) = asked.split_once('.').map_or((asked.as_str(), None), |(asked, group)| (asked, Some(group)));
+    let is_it = |((own, known), short): &&(Kind<'static>, &str)| {
+        let one = known.to_lowercase();
+        let several = one.strip_suffix('y').map_or_else(|| format!("{one}s"), |start| format!("{start}ies"));
+        let of_group = group.is_none_or(|group| group == *own || group.strip_prefix("v1.") == Some(own));
+        let is_named = asked == one || asked == several || (!short.is_empty() && asked == *short);
+        of_group && is_named
+    };
+    // Those of the core group are among the first.
+    OF_OTHERS.iter().chain(&KINDS).find(is_it).map(|(kind, _)| *kind)
+}
 
 impl FromStr for Named {
     type Err = String;
@@ -145,12 +165,7 @@ impl FromStr for Named {
                 return Err(format!("{text:?} names no object; write KIND/NAME, such as machineconfig/99-worker-motd"));
             }
         };
-        let asked = kind.to_lowercase();
-        let is_it = |((_, known), short): &&(Kind<'static>, &str)| {
-            let known = known.to_lowercase();
-            asked == known || asked == format!("{known}s") || (!short.is_empty() && asked == **short)
-        };
-        let Some(((group, kind), _)) = KINDS.iter().find(is_it) else {
+        let Some((group, kind)) = self::kind(kind) else {
             return Err(format!("{kind:?} is no kind whose changes are planned"));
         };
         let of = str::to_owned;
@@ -231,7 +246,7 @@ impl Plan {
 
     /// The changes, and what is not known of objects among the files that are no changes here.
     fn changes(&self) -> Result<(Vec<Change>, Option<String>)> {
-        let (mut changes, mut passed_over) = (Vec::new(), None);
+        let (mut changes, mut others) = (Vec::new(), Vec::new());
         if !self.files.is_empty() {
             let wants: Vec<Want<'_>> = KINDS.iter().map(|(kind, _)| Want::all(*kind)).collect();
             let read = weir_manifests::read(&self.files, Rule::Objects(&wants));
@@ -239,27 +254,30 @@ impl Plan {
                 changes.push(Change::Apply(manifest.object));
                 anyhow::Ok(())
             })?;
-            let others: Vec<&str> =
-                seen.kinds().filter(|kind| OF_OTHERS.contains(kind)).map(|(_, kind)| kind).collect();
-            if changes.is_empty() && !others.is_empty() {
-                bail!(
-                    "what a change of {} does is not planned: others write what follows from it, or it is in the release's templates",
-                    others.join(", ")
-                );
-            }
-            if changes.is_empty() {
+            others.extend(seen.kinds().filter(|kind| is_of_others(*kind)).map(|(_, kind)| kind.to_owned()));
+            if changes.is_empty() && others.is_empty() {
                 bail!("the files hold no object that the configuration of machines depends on");
             }
-            if !others.is_empty() {
-                let others = others.join(", ");
-                passed_over = Some(format!("what the {others} among the files will do: they are not planned"));
-            }
         }
-        changes.extend(self.delete.iter().map(|named| Change::Delete(named.0.clone())));
+        let of_others = |named: &&Named| is_of_others((&named.0.group, &named.0.kind));
+        let deleted: Vec<&Named> = self.delete.iter().filter(of_others).collect();
+        changes
+            .extend(self.delete.iter().filter(|named| !of_others(named)).map(|named| Change::Delete(named.0.clone())));
         let streams = self.stream.iter().cloned().map(|StreamOf { pool, stream }| Change::Stream { pool, stream });
         changes.extend(streams);
         changes.extend(self.default_stream.clone().map(Change::DefaultStream));
-        Ok((changes, passed_over))
+        let mut what = Vec::new();
+        if !others.is_empty() {
+            what.push(format!("the {} among the files", others.join(", ")));
+        }
+        what.extend(deleted.iter().map(|named| format!("the deletion of {}", named.0)));
+        let what = what.join(" and ");
+        if changes.is_empty() && !what.is_empty() && self.release.is_none() {
+            bail!(
+                "what {what} will do is not planned: others write what follows from it, or it is in the release's templates"
+            );
+        }
+        Ok((changes, (!what.is_empty()).then(|| format!("what {what} will do: it is not planned"))))
     }
 }
 
@@ -275,6 +293,18 @@ mod tests {
             assert_eq!(of(text), Ok(config.clone()), "{text}");
         }
         assert_eq!("imagepolicy/ns/a".parse::<Named>().unwrap().0.namespace, "ns");
+        let kind = |text: &str| of(text).map(|(group, kind, _)| (group, kind));
+        let core = Ok((String::new(), "Node".to_owned()));
+        for text in ["node/a", "nodes/a", "no/a", "Node/a"] {
+            assert_eq!(kind(text), core, "{text}: kubectl takes the kind of the core group");
+        }
+        let of_config = Ok((CONFIG_GROUP.to_owned(), "Node".to_owned()));
+        for text in ["node.config.openshift.io/cluster", "nodes.v1.config.openshift.io/cluster"] {
+            assert_eq!(kind(text), of_config, "{text}");
+        }
+        let policies = Ok((CONFIG_GROUP.to_owned(), "ImagePolicy".to_owned()));
+        assert_eq!(kind("imagepolicies/ns/a"), policies);
+        assert!(kind("machineconfig.config.openshift.io/a").is_err());
         assert!(of("pod/a").unwrap_err().starts_with("\"pod\" is no kind whose changes are planned"));
         assert!(of("mc/").unwrap_err().contains("write KIND/NAME") && of("mc").is_err());
         let stream = |text: &str| text.parse::<StreamOf>().map(|of| (of.pool, of.stream));

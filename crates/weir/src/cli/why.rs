@@ -8,14 +8,10 @@ use super::{
 use crate::{exit::Outcome, rollout_objects};
 use anyhow::{Result, anyhow};
 use jiff::Timestamp;
-use k8s_openapi::{
-    api::core::v1::Node,
-    apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta},
-};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use std::{collections::BTreeSet, fmt::Debug, str::FromStr, sync::Arc};
-use weir_api::MachineConfig;
 use weir_ignition::file_address;
 use weir_rules::world::{
     World,
@@ -119,16 +115,31 @@ fn as_of(answer: &Answer, judged: &Judged) -> String {
 
 /// Adds `managedFields` to these objects. Without the right to read them, or when they are gone, the answer names no author.
 async fn attribute(client: &Client, world: &mut World, authors: &BTreeSet<(&'static str, String)>) {
+    let settings = &mut world.settings;
     for (kind, name) in authors {
-        let named = |metadata: &ObjectMeta| metadata.name.as_ref() == Some(name);
-        if *kind == "Node" {
-            let Some(object) = world.nodes.iter_mut().find(|node| named(&node.metadata)) else { continue };
-            Arc::make_mut(object).metadata.managed_fields = managed::<Node>(client, name).await;
-        } else {
-            let Some(object) = world.configs.iter_mut().find(|config| named(&config.metadata)) else { continue };
-            Arc::make_mut(object).metadata.managed_fields = managed::<MachineConfig>(client, name).await;
+        match *kind {
+            "Node" => mark(client, &mut world.nodes, name).await,
+            "MachineConfig" => mark(client, &mut world.configs, name).await,
+            "MachineConfigPool" => mark(client, &mut world.pools, name).await,
+            "KubeletConfig" => mark(client, &mut world.kubelets, name).await,
+            "ContainerRuntimeConfig" => mark(client, &mut world.runtimes, name).await,
+            "OSImageStream" => mark(client, &mut world.streams, name).await,
+            "Image" => mark(client, &mut settings.image, name).await,
+            "ImageDigestMirrorSet" => mark(client, &mut settings.digest_mirrors, name).await,
+            "ImageTagMirrorSet" => mark(client, &mut settings.tag_mirrors, name).await,
+            "ImageContentSourcePolicy" => mark(client, &mut settings.content_sources, name).await,
+            _ => {}
         }
     }
+}
+
+/// Adds the `managedFields` of the object of this name.
+async fn mark<'w, K>(client: &Client, objects: impl IntoIterator<Item = &'w mut Arc<K>>, name: &str)
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + 'w,
+{
+    let Some(object) = objects.into_iter().find(|object| object.meta().name.as_deref() == Some(name)) else { return };
+    Arc::make_mut(object).meta_mut().managed_fields = managed::<K>(client, name).await;
 }
 
 async fn managed<K>(client: &Client, name: &str) -> Option<Vec<ManagedFieldsEntry>>

@@ -105,7 +105,19 @@ fn each_slip_is_told_with_its_line() -> Result<()> {
             1,
             "error: standard input: document 1 (line 1): line 6: duplicate mapping key `name` is not allowed here (column 3) (Unreadable)",
         ),
-        ("spec:\n", "spec:\n  extensions: [kerberos5]\n", 1, "there is no extension \"kerberos5\"; known are "),
+        (
+            "spec:\n",
+            "spec:\n  extensions: [usbgard]\n",
+            1,
+            "there is no extension \"usbgard\"; write usbguard if that was meant; known are two-node-ha, ipsec, usbguard, ",
+        ),
+        ("spec:\n", "spec:\n  extensions: [podman]\n", 1, "there is no extension \"podman\"; known are "),
+        (
+            "  name: 90-slips\n",
+            "  name: 90_Slips\n",
+            1,
+            "error: standard input:5: MachineConfig 90_Slips: metadata.name: Invalid value: \"90_Slips\": a lowercase RFC 1123 subdomain must consist of ",
+        ),
         (
             "spec:\n",
             "spec:\n  kernelType: fast\n",

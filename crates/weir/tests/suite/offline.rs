@@ -279,3 +279,85 @@ fn what_files_leave_out_is_not_known() -> Result<()> {
     ensure!(said.contains("there is no node \"a\" among the files; there are: none"), "{said}");
     Ok(())
 }
+
+/// One object that cannot be read hides none of the others, and nothing is said as if it were not there.
+#[test]
+fn an_object_with_a_field_of_a_wrong_type_is_named_and_the_others_are_read() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    let state = super::why::state(folder, false)?;
+    let mut all: Value = serde_json::from_str(&fs::read_to_string(&state)?)?;
+    let items = all["items"].as_array_mut().context("items")?;
+    let motd = items.iter_mut().find(|item| item["metadata"]["name"] == "99-worker-motd").context("99-worker-motd")?;
+    motd["spec"]["kernelArguments"] = json!(5);
+    let good = motd.clone();
+    put(&folder.join("state.json"), &all.to_string())?;
+    let odd =
+        "MachineConfig 99-worker-motd cannot be read: spec.kernelArguments: invalid type: integer, expected a sequence";
+    let commands: [&[&str]; 4] =
+        [&["status"], &["why", "mcp/worker"], &["plan"], &["diff", "00-worker", "rendered-worker-1"]];
+    for arguments in commands {
+        let output = weir(folder, &[arguments, &["--from", "state.json"]].concat())?;
+        let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.success() && !told.is_empty(), "{arguments:?}: {said}");
+        ensure!(
+            said.contains(&format!("what depends on 1 object is not known: {odd}; correct or delete it")),
+            "{said}"
+        );
+        ensure!(["diff", "status"].contains(&arguments[0]) || told.contains(odd), "{arguments:?}: {told}");
+    }
+    let output = weir(folder, &["status", "-v", "--from", "state.json"])?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        said.contains("passed over: state.json: document 1 (line 1), item 2: MachineConfig 99-worker-motd: line 1: "),
+        "{said}"
+    );
+    // The pool that takes it is not rendered without it.
+    for arguments in [&["diff", "mcp/worker", "00-worker"][..], &["extract", "mcp/worker", "/etc/motd"]] {
+        let output = weir(folder, &[arguments, &["--from", "state.json"]].concat())?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.code() == Some(1) && said.contains(&format!("error: pool worker: {odd}")), "{said}");
+    }
+    // In a change, and in what is to be rendered, it is a slip of its author.
+    put(&folder.join("change.json"), &good.to_string())?;
+    let output = weir(folder, &["plan", "-f", "change.json", "--from", &state])?;
+    ensure!(output.status.code() == Some(1) && output.stdout.is_empty(), "{output:?}");
+    let output = weir(folder, &["render", "-f", "state.json"])?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(1) && output.stdout.is_empty(), "{output:?}");
+    ensure!(said.contains("99-worker-motd: line 1: spec.kernelArguments: invalid type: integer `5`"), "{said}");
+    // Not where a tool collected it: no pool is there that could be rendered.
+    put(&folder.join("gathered/event-filter.html"), "")?;
+    put(&folder.join("gathered/state.json"), &all.to_string())?;
+    let output = weir(folder, &["render", "-f", "gathered"])?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(1) && said.contains(odd), "{said}");
+    Ok(())
+}
+
+/// A history that is there is not taken for none.
+#[test]
+fn a_history_that_cannot_be_read_is_told() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    let mut all: Value = serde_json::from_str(&fs::read_to_string(super::why::state(folder, true)?)?)?;
+    let items = all["items"].as_array_mut().context("items")?;
+    let map = items.iter_mut().find(|item| item["kind"] == "ConfigMap").context("a history")?;
+    map["data"]["history.json"] = "{\"version\": 99}".into();
+    put(&folder.join("state.json"), &all.to_string())?;
+    let why = "the history of pool worker in ConfigMap weir-history-worker of openshift-machine-config-operator cannot be read: it is of \
+               version 99, as a newer weir writes it";
+    for (arguments, code) in [
+        (&["status"][..], 0),
+        (&["plan"], 0),
+        (&["why", "mcp/worker"], 0),
+        (&["history"], 1),
+        (&["history", "worker"], 1),
+    ] {
+        let output = weir(folder, &[arguments, &["--from", "state.json"]].concat())?;
+        let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.code() == Some(code) && said.contains(why), "{arguments:?}: {:?} {said}", output.status);
+        ensure!(arguments[0] != "plan" || told.contains(why), "{told}");
+    }
+    Ok(())
+}

@@ -340,6 +340,9 @@ fn exit_codes() -> Result<()> {
         (&["-f", refused], 3, "something is in the way"),
         (&["-f", &gate, &motd], 0, "not known: what the FeatureGate among the files will do"),
         (&["-f", &gate], 1, ""),
+        (&["-f", &gate, "--delete", "mc/99-worker-motd"], 0, "not known: what the FeatureGate among the files will do"),
+        (&["--delete", "node/a", "--delete", "mc/99-worker-motd"], 0, "not known: what the deletion of Node a will do"),
+        (&["--delete", "node/a"], 1, ""),
         (&["--delete", "mc/none"], 1, ""),
         (&["--fail-on", "nothing"], 2, ""),
     ] {
@@ -347,6 +350,13 @@ fn exit_codes() -> Result<()> {
         let said = text(&output.stdout);
         let code = output.status.code();
         assert!(code == Some(wanted) && said.contains(part), "{arguments:?}: {code:?}\n{said}{}", text(&output.stderr));
+    }
+    for (object, wanted) in [
+        ("node/a", "error: what the deletion of Node a will do is not planned: others write what follows from it"),
+        ("node.config.openshift.io/cluster", "error: Node.config.openshift.io cluster does not exist\n"),
+    ] {
+        let said = text(&weir(&["--delete", object, "--from", &state])?.stderr);
+        assert!(said.starts_with(wanted), "{object}: {said}");
     }
     Ok(())
 }

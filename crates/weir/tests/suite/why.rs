@@ -223,7 +223,7 @@ fn pods_and_budgets_of_a_cluster_are_read_where_a_drain_waits() -> Result<()> {
     let text = String::from_utf8(output.stdout)?;
     ensure!(text.starts_with("node/b: draining on its way to rendered-worker-2"), "{text}");
     ensure!(text.contains("because node/b: pod shop/web has to go, and budget web allows no disruption\n"), "{text}");
-    ensure!(text.contains("change it: kubectl get poddisruptionbudgets --all-namespaces\n"), "{text}");
+    ensure!(text.contains("change it: kubectl edit pdb/web -n shop\n"), "{text}");
     ensure!(!text.contains("not known: which pods"), "{text}");
     ensure!(server.interrupt()?.success(), "the server ends");
     Ok(())

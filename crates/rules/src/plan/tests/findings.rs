@@ -284,3 +284,16 @@ fn the_page_lists_every_finding() {
         assert!(page.lines().any(|line| line == row), "docs/user/plan.md lacks: {row}");
     }
 }
+
+#[test]
+fn a_name_that_the_api_refuses_is_refused_in_its_words() {
+    let refused = |change: Change| plan(&at_rest(), &[change], &Facts::default(), now()).unwrap_err().to_string();
+    let of_name = |name: &str| refused(Change::Apply(config(name, "worker", &json!({"kernelArguments": ["a"]}))));
+    let wanted = "MachineConfig.machineconfiguration.openshift.io \"99_X\" is invalid: metadata.name: Invalid value: \"99_X\": a lowercase RFC 1123 \
+                  subdomain must consist of ";
+    assert!(of_name("99_X").starts_with(wanted), "{}", of_name("99_X"));
+    let mut labelled = config("99-x", "worker", &json!({"kernelArguments": ["a"]}));
+    labelled["metadata"]["labels"]["a b"] = json!("c");
+    let said = refused(Change::Apply(labelled));
+    assert!(said.contains("metadata.labels: Invalid value: \"a b\": name part must consist of"), "{said}");
+}

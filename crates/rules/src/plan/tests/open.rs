@@ -1,6 +1,7 @@
 //! What is not known of pools when objects are missing, and of settings that change what nothing here can compute.
 
 use super::*;
+use crate::view::unreadable::UnreadableObject;
 
 fn settings(kind: &str, spec: &Json) -> Change {
     Change::Apply(json!({
@@ -53,6 +54,49 @@ fn a_pool_is_not_rendered_without_its_machine_configs() {
     assert!(!said.contains("default") && !said.contains("as they are"), "{said}");
     let why = "of what it is rendered from, 1 MachineConfig is not among the files: 50-x";
     assert_eq!(plan.unknown[0], format!("what pools infra, worker are rendered to: {why}"));
+}
+
+fn odd(kind: &str, name: &str, role: &str) -> Object {
+    let said =
+        format!("{kind} {name} cannot be read: spec.kernelArguments: invalid type: integer, expected a sequence");
+    let labels = [(format!("{PREFIX}/role"), role.to_owned())].into();
+    Object::Unreadable(UnreadableObject { kind: kind.to_owned(), name: name.to_owned(), labels, said })
+}
+
+/// What cannot be read is not nothing: the pools that take it are not planned without it, and the others are.
+#[test]
+fn a_pool_is_not_rendered_without_a_machine_config_that_cannot_be_read() {
+    let mut world = at_rest_with([ours("MachineConfig", config("50-x", "infra", &file("/etc/x", "x")))]);
+    world.configs.retain(|config| config.metadata.name.as_deref() != Some("50-x"));
+    world.put(odd("MachineConfig", "50-x", "infra"));
+    let plan = planned(&world, &[motd("x")]);
+    assert_eq!(plan.unknown_pools().map(|pool| pool.pool.as_str()).collect::<Vec<_>>(), ["infra"]);
+    assert_eq!((order(&plan), does(&plan, "worker").contains("reboot")), ("a b c".to_owned(), true));
+    assert!(plan.leaves_open() && codes(&plan).is_empty(), "{:?}", plan.findings);
+    let of_pool = "pool infra is not rendered, nor was it before the change: MachineConfig 50-x cannot be read";
+    assert!(plan.unknown.iter().any(|said| said.contains(of_pool)), "{:?}", plan.unknown);
+    let why = "what follows from objects that cannot be read: MachineConfig 50-x cannot be read: ";
+    assert!(plan.unknown.iter().any(|said| said.starts_with(why)), "{:?}", plan.unknown);
+    // One that is read again is planned with.
+    let again = Change::Apply(config("50-x", "infra", &file("/etc/x", "y")));
+    let gone = Change::Delete(change::Reference::ours("MachineConfig", "50-x"));
+    for change in [again, gone] {
+        let plan = planned(&world, &[change]);
+        let is_odd = |said: &String| said.contains("cannot be read");
+        assert!(!plan.leaves_open() && !plan.unknown.iter().any(is_odd), "{:?}", plan.unknown);
+    }
+}
+
+#[test]
+fn nothing_is_generated_without_settings_that_cannot_be_read() {
+    let mut world = cluster([ours("MachineConfigPool", pool("worker", &["worker"]))]);
+    world.put(odd("KubeletConfig", "odd", "worker"));
+    let plan = planned(&world, &[motd("x")]);
+    assert_eq!(plan.unknown_pools().count(), 0, "nothing is generated anew: {}", text(&plan));
+    let plan = planned(&world, &[pods(100)]);
+    assert_eq!(plan.unknown_pools().count(), plan.pools.len(), "{}", text(&plan));
+    let why = "MachineConfigs are generated from KubeletConfig too, and not every such object can be read";
+    assert!(plan.unknown.iter().any(|said| said.ends_with(why)), "{:?}", plan.unknown);
 }
 
 #[test]

@@ -18,6 +18,38 @@ pub struct Blocker {
     pub since: Timestamp,
 }
 
+/// A pod that a text of blockers names, with the budgets that it names for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named<'t> {
+    /// Its namespace.
+    pub namespace: &'t str,
+    /// Its name.
+    pub pod: &'t str,
+    /// The budgets that allow no disruption; none where something else keeps the pod.
+    pub budgets: Vec<&'t str>,
+}
+
+/// The pods that a text names in the words of [`Blocker`], divided by semicolons. What others say in other words names none.
+#[must_use]
+pub fn named(said: &str) -> Vec<Named<'_>> {
+    said.split("; ").filter_map(named_in).collect()
+}
+
+fn named_in(said: &str) -> Option<Named<'_>> {
+    let (pod, why) = said.strip_prefix("pod ")?.split_once(": ")?;
+    let (namespace, pod) = pod.split_once('/').filter(|(namespace, pod)| is_name(namespace) && is_name(pod))?;
+    let budgets = why.split_once(" allow").map_or("", |(budgets, _)| budgets);
+    let budgets = budgets.strip_prefix("budgets ").or_else(|| budgets.strip_prefix("budget ")).unwrap_or_default();
+    let budgets = budgets.split(", ").filter(|name| is_name(name)).collect();
+    Some(Named { namespace, pod, budgets })
+}
+
+/// Whether it can be the name of a pod or a budget, which nothing that reads a command takes for anything else.
+fn is_name(text: &str) -> bool {
+    let is_in_names = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    text.bytes().all(is_in_names) && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+}
+
 /// What keeps a pod on its node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InTheWay {
@@ -63,5 +95,36 @@ impl fmt::Display for InTheWay {
             Self::Failed(said) => write!(f, "eviction failed ({said})"),
             Self::Terminating => f.write_str("is terminating"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_blockers_can_be_read_back() {
+        let blocker = |pod: &str, why| Blocker {
+            namespace: "shop".to_owned(),
+            pod: pod.to_owned(),
+            why,
+            since: Timestamp::UNIX_EPOCH,
+        };
+        let budgets = |names: &[&str]| InTheWay::Budgets(names.iter().map(|&name| name.to_owned()).collect());
+        let all = [
+            blocker("a", budgets(&["one"])),
+            blocker("b", budgets(&["one", "two"])),
+            blocker("c", InTheWay::Terminating),
+            blocker("d", InTheWay::Refused("budget x allows nothing".to_owned())),
+        ];
+        let said = all.map(|one| one.to_string()).join("; ");
+        let named = |pod, budgets| Named { namespace: "shop", pod, budgets };
+        let wanted = [named("a", vec!["one"]), named("b", vec!["one", "two"]), named("c", vec![]), named("d", vec![])];
+        assert_eq!(super::named(&said), wanted);
+        for other in ["", "error when evicting pods/\"a\" -n \"shop\"", "pod shop/$(x): is terminating", "pod shop"] {
+            assert_eq!(super::named(other), Vec::new(), "{other}");
+        }
+        let odd = super::named("pod shop/a: budget $(x) allows no disruption");
+        assert_eq!(odd, [named("a", vec![])]);
     }
 }

@@ -1,7 +1,10 @@
 //! What objects alone say. The wording exists only here.
 
 use super::Among;
-use crate::objects::{author::Author, counted::Count};
+use crate::{
+    objects::{author::Author, counted::Count},
+    view::{DrainVerb, NodeView},
+};
 use std::fmt;
 use weir_api::keys::drain::{CORDONED_BY_CONTROLLER, CORDONED_BY_OTHER};
 use weir_ignition::{diff::Subject, file_address};
@@ -110,8 +113,38 @@ pub enum Fact {
         /// Who, and when.
         by: Author,
     },
+    /// An object keeps a pool from being rendered, or from getting what it is rendered to.
+    InTheWay {
+        /// The pool.
+        pool: String,
+        /// What in the object does, where that is known.
+        what: Option<String>,
+    },
+    /// An object gives something to a file that is generated from several.
+    GivesToIt,
+    /// A condition of the node says that it is not ready.
+    NotReady {
+        /// Type of the condition.
+        type_: &'static str,
+        /// Its status.
+        status: String,
+        /// Its reason and message, as far as it has them.
+        said: String,
+    },
+    /// The daemon goes on trying.
+    TriesAgain,
+    /// An object chooses the stream of a pool.
+    Chooses {
+        /// Who wrote that, if that is known.
+        by: Option<Author>,
+    },
+    /// The stream is the one of before, and its image is another one.
+    OfRelease,
     /// The operator reports no problem.
-    NothingWrong,
+    NothingWrong {
+        /// Pools that are not as they should be all the same, with how they are.
+        pools: Vec<String>,
+    },
     /// Nothing that there is says what the operator reports.
     NotReported,
 }
@@ -128,10 +161,13 @@ pub enum Cordon {
 }
 
 impl Cordon {
-    pub(super) fn of(by: Option<&str>) -> Self {
-        match by {
+    /// Only weir writes who cordoned a node; that others did for a drain, the daemon's request says.
+    pub(super) fn of(node: &NodeView<'_>) -> Self {
+        let is_to_drain = node.desired_drain.is_some_and(|asked| asked.verb() == DrainVerb::Drain);
+        match node.cordoned_by {
             Some(CORDONED_BY_CONTROLLER) => Self::ForDrain,
             Some(CORDONED_BY_OTHER) => Self::Before,
+            _ if is_to_drain => Self::ForDrain,
             _ => Self::NotKnown,
         }
     }
@@ -159,9 +195,46 @@ impl Fact {
             Self::OfStream { .. } => "OfStream",
             Self::Generated { .. } => "Generated",
             Self::Written { .. } => "Written",
-            Self::NothingWrong => "AsExpected",
+            Self::InTheWay { .. } => "InTheWay",
+            Self::GivesToIt => "GivesToIt",
+            Self::NotReady { .. } => "NotReady",
+            Self::TriesAgain => "TriesAgain",
+            Self::Chooses { .. } => "Chooses",
+            Self::OfRelease => "OfRelease",
+            Self::NothingWrong { .. } => "AsExpected",
         }
     }
+}
+
+impl fmt::Display for Cordon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ForDrain => "is cordoned for the drain of its update",
+            Self::Before => "was cordoned by somebody else before its drain, and stays so",
+            Self::NotKnown => "is cordoned, and not for a drain",
+        })
+    }
+}
+
+/// What is said, and what is added to it where that is known.
+fn with<T: fmt::Display>(
+    f: &mut fmt::Formatter<'_>,
+    said: impl fmt::Display,
+    lead: &str,
+    more: Option<&T>,
+) -> fmt::Result {
+    write!(f, "{said}")?;
+    more.map_or(Ok(()), |more| write!(f, "{lead}{more}"))
+}
+
+fn gone(f: &mut fmt::Formatter<'_>, config: &str, is_told: bool, among: Among) -> fmt::Result {
+    let does = if is_told { "was told to run" } else { "runs" };
+    let which = match among {
+        Among::Cluster => "does not exist: it",
+        Among::Files => "is not among the files: if the cluster does not have it either, it",
+    };
+    write!(f, "{does} MachineConfig {config}, which {which}")?;
+    f.write_str(" was deleted, or what the machine was installed with differs from what the cluster renders")
 }
 
 impl fmt::Display for Fact {
@@ -175,27 +248,9 @@ impl fmt::Display for Fact {
             Self::InPools { first, others, .. } => {
                 write!(f, "is in pool {first}, which decides, and in {}", others.join(", "))
             }
-            Self::Cordoned { cordon, by } => {
-                f.write_str(match cordon {
-                    Cordon::ForDrain => "is cordoned for the drain of its update",
-                    Cordon::Before => "was cordoned by somebody else before its drain, and stays so",
-                    Cordon::NotKnown => "is cordoned, and not for a drain",
-                })?;
-                by.as_ref().map_or(Ok(()), |by| write!(f, ", by {by}"))
-            }
+            Self::Cordoned { cordon, by } => with(f, cordon, ", by ", by.as_ref()),
             Self::NoPoolSeen => f.write_str("is in none of the pools among the files"),
-            Self::ConfigGone { config, is_told, among } => {
-                let what = if *is_told { "was told to run" } else { "runs" };
-                f.write_str(what)?;
-                write!(f, " MachineConfig {config}, which ")?;
-                f.write_str(match among {
-                    Among::Cluster => "does not exist: it",
-                    Among::Files => "is not among the files: if the cluster does not have it either, it",
-                })?;
-                f.write_str(
-                    " was deleted, or what the machine was installed with differs from what the cluster renders",
-                )
-            }
+            Self::ConfigGone { config, is_told, among } => gone(f, config, *is_told, *among),
             Self::Blocked { pod, budgets } => {
                 write!(f, "pod {pod} has to go, and budget {} allows no disruption", budgets.join(", "))
             }
@@ -221,7 +276,21 @@ impl fmt::Display for Fact {
             Self::OfStream { stream } => write!(f, "the image is that of stream {stream}"),
             Self::Generated { from } => write!(f, "is generated from {from}"),
             Self::Written { by } => write!(f, "was last written by {by}"),
-            Self::NothingWrong => f.write_str("reports no problem"),
+            Self::InTheWay { pool, what } => {
+                with(f, format_args!("is in the way of pool {pool}"), ", with ", what.as_ref())
+            }
+            Self::GivesToIt => f.write_str("gives something to it"),
+            Self::NotReady { type_, status, said } => {
+                write!(f, "is not ready: its condition {type_} is {status}")?;
+                if said.is_empty() { Ok(()) } else { write!(f, ": {said}") }
+            }
+            Self::TriesAgain => {
+                f.write_str("its daemon goes on trying, and begins anew when its pool gets another configuration")
+            }
+            Self::Chooses { by } => with(f, "chooses the stream", ", as last written by ", by.as_ref()),
+            Self::OfRelease => f.write_str("its release brought another image"),
+            Self::NothingWrong { pools } if pools.is_empty() => f.write_str("reports no problem"),
+            Self::NothingWrong { pools } => write!(f, "reports no problem, and yet {}", pools.join(", ")),
             Self::NotReported => f.write_str("what it reports is not known"),
         }
     }

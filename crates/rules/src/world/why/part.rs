@@ -29,8 +29,18 @@ impl Sought<'_> {
             Self::Entry(address) => rendered.provenance.trace(address),
             Self::Argument(argument) => {
                 let given = rendered.config.spec.kernel_arguments.as_deref().unwrap_or_default();
-                let at = given.iter().position(|one| one == argument)?;
-                rendered.provenance.trace(&format!("kernelArguments[{at}]"))
+                let all = given.iter().enumerate().filter(|(_, one)| *one == argument);
+                let mut all = all.filter_map(|(at, _)| rendered.provenance.trace(&format!("kernelArguments[{at}]")));
+                let first = all.next()?;
+                // Whoever wants to be rid of it has to change all that give it.
+                Some(all.fold(first, |mut trace, other| {
+                    for more in other.contributions {
+                        if !trace.contributions.contains(&more) {
+                            trace.contributions.push(more);
+                        }
+                    }
+                    trace
+                }))
             }
         }
     }
@@ -113,10 +123,10 @@ impl<'a> Asking<'a> {
             let fields = fields.into_iter().cloned().collect();
             let about = format!("machineconfig/{name}");
             self.fact(&about, 1, &Fact::Gives { fields, field });
-            if Some(name) == decides {
-                self.config(name, 2);
-            }
             let path = said.strip_prefix("file ").filter(|_| Some(name) == decides);
+            if Some(name) == decides || matches!(sought, Sought::Argument(_)) {
+                self.config(name, path, 2);
+            }
             if let (Some(path), true) = (path, config.is_some_and(is_of_templates)) {
                 let (path, pool) = (path.to_owned(), pool.name.to_owned());
                 self.fact(&about, 2, &Fact::OfTemplates { path, pool });

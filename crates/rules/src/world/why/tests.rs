@@ -1,3 +1,5 @@
+mod ends;
+
 use super::*;
 use crate::world::Object;
 use k8s_openapi::api::core::v1::Node;
@@ -325,7 +327,7 @@ fn what_is_in_the_way_of_a_drain_is_said_by_pods_and_budgets_or_not_known() {
     };
     let blocked = "because node/b: pod shop/web has to go, and budget web allows no disruption\n";
     let answer = says(&with(0), question(), &[blocked], &["not known: which pods", "not known: which budget"]);
-    assert_eq!(answer.commands, ["kubectl get poddisruptionbudgets --all-namespaces"]);
+    assert_eq!(answer.commands, ["kubectl edit pdb/web -n shop"]);
     says(
         &with(1),
         question(),

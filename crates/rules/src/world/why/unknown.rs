@@ -96,6 +96,11 @@ pub enum Unknown {
         /// Where they are looked for.
         among: Among,
     },
+    /// Which objects give something to a file that is generated from several.
+    Registries {
+        /// Its path.
+        file: String,
+    },
     /// Which budgets are in the way of a drain.
     Budgets {
         /// The node.
@@ -158,7 +163,7 @@ impl Among {
 
 impl Unknown {
     /// What files leave out, of what keeps a pool from being rendered; absent if it is more than that.
-    pub(super) fn of(failure: &RenderFailure, view: &PoolView<'_>) -> Option<Self> {
+    pub(crate) fn of(failure: &RenderFailure, view: &PoolView<'_>) -> Option<Self> {
         let pool = view.name.to_owned();
         match failure {
             // Without a selector nothing is selected, whatever there is.
@@ -190,6 +195,7 @@ impl Unknown {
             Self::Nodes { .. } => "NodesUnknown",
             Self::Operator { .. } => "OperatorUnknown",
             Self::Pods { .. } => "PodsUnknown",
+            Self::Registries { .. } => "RegistriesUnknown",
             Self::Budgets { .. } => "BudgetsUnknown",
         }
     }
@@ -260,11 +266,13 @@ impl fmt::Display for Unknown {
             Self::Pods { node, among } => {
                 write!(f, "which pods are in the way of the drain of node {node}: {}", among.pods())
             }
+            Self::Registries { file } => {
+                let why = "there are no Image, no mirror sets and no image policies among the files";
+                write!(f, "which objects give something to file {file}: {why}")
+            }
             Self::Budgets { node } => {
-                write!(
-                    f,
-                    "which budget blocks the drain of node {node}: there are no PodDisruptionBudgets among the files"
-                )
+                let why = "there are no PodDisruptionBudgets among the files";
+                write!(f, "which budget blocks the drain of node {node}: {why}")
             }
         }
     }
