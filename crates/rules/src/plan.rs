@@ -297,7 +297,7 @@ pub fn plan(before: &World, changes: &[Change], facts: &Facts, now: Timestamp) -
     let generated = generated::regenerate(before, &mut after, templates, now);
     change::finish(&mut after, changes);
     let open = open::pools(before, &after, generated.inputs, &generated.stuck);
-    let targets = target::targets(before, &mut after, !facts.builds_without_programs);
+    let targets = target::targets(before, &mut after, facts);
     let without_image = targets.iter().filter(|target| target.refused.is_some()).map(|target| target.pool.as_str());
     let without_image = without_image.collect();
     let order = order::forward(&without(&after, &open), &without_image, now);
@@ -375,20 +375,22 @@ impl Plan {
         nodes.filter(|node| node.turn != Turn::There)
     }
 
-    /// The OS images that pools change to.
+    /// The OS images that pools change to, or may have nodes that do.
     #[must_use]
     pub fn new_images(&self) -> BTreeSet<&str> {
-        self.moved().filter_map(|pool| pool.after.os_image.as_deref()).collect()
+        let stays = |pool: &&PoolPlan| pool.changes() && pool.before.os_image == pool.after.os_image;
+        self.moving().filter(|pool| !stays(pool)).filter_map(|pool| pool.after.os_image.as_deref()).collect()
     }
 
-    /// The images from which pools that change their OS image take extensions.
+    /// The images from which pools that change, or have nodes that do, take extensions.
     #[must_use]
     pub fn extensions_images(&self) -> BTreeSet<&str> {
-        self.moved().filter_map(|pool| pool.extensions_image.as_deref()).collect()
+        self.moving().filter_map(|pool| pool.extensions_image.as_deref()).collect()
     }
 
-    fn moved(&self) -> impl Iterator<Item = &PoolPlan> {
-        self.pools.iter().filter(|pool| pool.before.os_image != pool.after.os_image)
+    fn moving(&self) -> impl Iterator<Item = &PoolPlan> {
+        let acts = |pool: &PoolPlan| pool.nodes.iter().flatten().any(|node| node.turn != Turn::There);
+        self.pools.iter().filter(move |pool| pool.changes() || acts(pool))
     }
 
     /// How many nodes reboot, sooner or later.

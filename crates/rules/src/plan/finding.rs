@@ -47,6 +47,8 @@ pub enum Code {
     KernelArguments,
     /// The configuration asks for runc, and whether the OS image has it is not known.
     RuncUnknown,
+    /// The pool is not rendered, as before the change, which has nothing to do with it.
+    NotRendered,
     /// The pool's stream is no longer carried by the release.
     StreamRetained,
     /// A name of a stream has no effect.
@@ -74,7 +76,7 @@ enum Counts {
 
 impl Code {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Render,
         Self::ImageConflict,
         Self::StreamGone,
@@ -94,6 +96,7 @@ impl Code {
         Self::BootImage,
         Self::KernelArguments,
         Self::RuncUnknown,
+        Self::NotRendered,
         Self::StreamRetained,
         Self::StreamIgnored,
         Self::ImageOverridden,
@@ -125,6 +128,7 @@ impl Code {
             Self::BootImage => ("R-PLAN-BOOT-IMAGE", Acceptable),
             Self::KernelArguments => ("R-PLAN-KERNEL-ARGUMENTS", Notice),
             Self::RuncUnknown => ("R-PLAN-RUNC-UNKNOWN", Notice),
+            Self::NotRendered => ("R-PLAN-NOT-RENDERED", Notice),
             Self::StreamRetained => ("R-PLAN-STREAM-RETAINED", Notice),
             Self::StreamIgnored => ("R-PLAN-STREAM-IGNORED", Notice),
             Self::ImageOverridden => ("R-PLAN-IMAGE-OVERRIDDEN", Notice),
@@ -157,9 +161,11 @@ impl Code {
             Self::Halted => "no node starts anywhere",
             Self::ImageUnreadable => "an image cannot be read",
             Self::ImageArchitecture => "an OS image is not there for the architecture of nodes",
-            Self::ExtensionsMissing => "the extensions image of the new OS has no package of an extension",
+            Self::ExtensionsMissing => {
+                "there is no such extension, or the extensions image of the OS has no package of it"
+            }
             Self::VersionSkew => "the release is older or skips a minor version, or kubelets are too old for it",
-            Self::Extensions => "the pool has extensions, and whether the new OS has them is not known",
+            Self::Extensions => "the pool gets extensions, and whether the OS has them is not known",
             Self::ArchitectureLevel => {
                 "processors are older than the OS allows, by the labels of Node Feature Discovery"
             }
@@ -168,6 +174,7 @@ impl Code {
             Self::BootImage => "new machines boot from images that are too old for the OS",
             Self::KernelArguments => "the OS ignores kernel arguments",
             Self::RuncUnknown => "the configuration asks for runc, and whether the image has it is not known",
+            Self::NotRendered => "the pool is not rendered, as before the change, which has nothing to do with it",
             Self::StreamRetained => "the release no longer carries the stream",
             Self::StreamIgnored => "the name of a stream has no effect",
             Self::ImageOverridden => "a MachineConfig brings the OS image, so the pool follows no stream",

@@ -16,7 +16,8 @@ use crate::{
     view::Annotations,
     world::{
         World,
-        generated::{Generators, Item, ReleaseTemplates},
+        generated::{Generators, Item, ReleaseTemplates, plan::Subject},
+        why::refused_mirrors,
     },
 };
 use jiff::Timestamp;
@@ -99,8 +100,14 @@ pub(super) fn regenerate(
             Item::Gone(name) => after.configs.retain(|config| config.metadata.name.as_ref() != Some(name)),
             Item::Refused { object, why } => {
                 let said = format!("nothing can be generated from {object}: {why}");
-                let finding = Finding::of(Code::Generate, None, said, "correct the object".to_owned());
-                found.findings.push(finding.seen_in(vec![object.to_string()]));
+                let mirrors =
+                    refused_mirrors(&after.settings).into_iter().filter(|_| Subject::Image.to_string() == *object);
+                let mut to_blame: Vec<String> = mirrors.map(|(kind, name)| format!("{kind} {name}")).collect();
+                if to_blame.is_empty() {
+                    to_blame.push(object.clone());
+                }
+                let remedy = format!("correct {}", to_blame.join(" or "));
+                found.findings.push(Finding::of(Code::Generate, None, said, remedy).seen_in(to_blame));
             }
             Item::Noticed { object, what } => found.unknown.push(format!("{object}: {what}")),
         }

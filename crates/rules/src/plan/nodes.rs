@@ -9,7 +9,11 @@
 //! nobody starts elsewhere. Finished pods are in nobody's way.
 
 use super::{
-    BlockedPod, NoEffect, NodePlan, PoolPlan, Turn, open::Open, order::Order, preflight::extensions, target::PoolTarget,
+    BlockedPod, NoEffect, NodePlan, PoolPlan, Turn,
+    open::Open,
+    order::Order,
+    preflight::extensions,
+    target::{Failed, PoolTarget},
 };
 use crate::{
     forecast::{Course, ToGo, first_blocked, forecast},
@@ -119,7 +123,7 @@ fn pool(
         max_unavailable: max,
         image: target.image.clone(),
         extensions_image: extensions.and_then(|(_, image)| image).map(str::to_owned),
-        unrendered: target.failed_before && !shared.world.whole,
+        unrendered: target.failed == Failed::Unknown,
         nodes,
         forecast,
     }

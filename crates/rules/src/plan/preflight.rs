@@ -1,11 +1,12 @@
 //! Which findings apply to a change.
 //!
-//! R-PREFLIGHT-1 Pools are looked at that change. What kept a pool from being rendered before as well is no consequence of the change:
-//! it is told among what is not known.
+//! R-PREFLIGHT-1 Pools are looked at that change, or of which a change has nodes move. What keeps a pool from being rendered is in the way if
+//! the change concerns the pool, and else a notice (R-TARGET-6).
 //! R-PREFLIGHT-2 A pool must not go to an OS without runc that its configuration asks for, nor to an image that cannot be read or is not
 //! there for the architecture of its nodes.
-//! R-PREFLIGHT-3 Of a pool with extensions that goes to another OS image, the new extensions image has to have their packages. An extension
-//! of which it has none is missing. One of which it has some is not known: packages change their names from release to release.
+//! R-PREFLIGHT-3 Of a pool with extensions that goes to another OS image, or that gets more of them, the extensions image has to have their
+//! packages. An extension of which it has none is missing, as is one that there is not. One of which it has some is not known: packages
+//! change their names from release to release.
 //! R-PREFLIGHT-4 An OS may need newer processors than nodes have. What nodes have is known from the labels of Node Feature Discovery.
 //! R-PREFLIGHT-5 New machines of a pool boot from the cluster's boot images. Images that are too old cannot be updated to a new OS.
 //! R-PREFLIGHT-6 A drain does not end while a budget allows no eviction. A pod that no controller owns is gone after it.
@@ -20,15 +21,18 @@
 //! Sources: <https://kubernetes-sigs.github.io/node-feature-discovery/> for labels, the x86-64 psABI for the level, and the release notes
 //! of systemd 258 for kernel arguments that have no effect any more.
 
+mod extensions;
+
+pub(super) use extensions::extensions;
+
 use super::{
-    Facts, ImageFacts, NoEffect, NodePlan, PoolPlan, Started, Turn,
+    Facts, ImageFacts, NoEffect, NodePlan, PoolPlan, Started, Target, Turn, Value,
     finding::{Code, Finding},
-    target::{PoolTarget, Refused},
+    target::{Failed, PoolTarget, Refused},
 };
 use crate::{
-    build::extensions::of_extension,
     objects::counted::Count,
-    render::{RenderError, Rendered, failure::RenderFailure, guard::RuncGuard},
+    render::{RenderError, Rendered, failure::RenderFailure, guard::Inhibitor},
     rollout::{
         WaitReason, listed,
         lost::{Lost, lost},
@@ -40,7 +44,7 @@ use crate::{
 };
 use k8s_openapi::api::core::v1::Node;
 use std::collections::{BTreeMap, BTreeSet};
-use weir_api::keys::names::CLUSTER;
+use weir_api::{keys::names::CLUSTER, machine_config::MachineConfigSpec};
 use weir_distro::Profile;
 
 /// The features of a processor that Node Feature Discovery labels by default and that level 3 needs.
@@ -69,7 +73,7 @@ pub(super) fn findings(
 ) -> (Vec<Finding>, Vec<String>) {
     let mut preflight = Preflight { after, facts, findings: Vec::new(), unknown: Vec::new() };
     for target in targets {
-        preflight.target(target);
+        preflight.target(target, pools.iter().find(|pool| pool.pool == target.pool));
     }
     for pool in pools {
         preflight.drains(pool);
@@ -95,31 +99,57 @@ impl Preflight<'_> {
     }
 
     /// R-PREFLIGHT-1.
-    fn target(&mut self, target: &PoolTarget) {
-        let pool = target.pool.as_str();
+    fn target(&mut self, target: &PoolTarget, pool: Option<&PoolPlan>) {
         let rendered = match &target.rendered {
             Ok(rendered) => rendered,
-            Err(why) if target.failed_before => {
-                self.unknown.push(format!("pool {pool} is not rendered, nor was it before the change: {why}"));
-                return;
-            }
-            Err(why) => return self.not_rendered(pool, why),
+            Err(why) => return self.not_rendered(target, why),
         };
         self.build(target);
-        if target.before == target.after {
+        let left = self.left(target, pool);
+        if left.is_empty() {
             return;
         }
-        self.guard(target);
-        if target.before.os_image != target.after.os_image {
+        if let Some((image, inhibitor)) = &target.unsure {
+            let found = format!("its configuration asks for runc, and whether OS image {image} has it is not known");
+            self.say(Code::RuncUnknown, &target.pool, found, &inhibitor.remedy, seen(inhibitor));
+        }
+        let changes_image = left.iter().any(|left| left.os_image != target.after.os_image);
+        if changes_image {
             self.image(target, rendered);
-            self.extensions(pool, rendered);
         }
+        self.extensions(target, rendered, &left, changes_image);
         self.stream(target, rendered);
-        if self.enters(target) {
-            self.level(pool);
-            self.boot_images(pool);
-            self.kernel_arguments(pool, rendered);
+        let enters = left.iter().any(|left| self.enters(left, &target.after));
+        if enters {
+            self.level(&target.pool);
+            self.boot_images(&target.pool);
         }
+        if is_next_major(self.after, &target.after.stream) {
+            self.kernel_arguments(target, rendered, &left, enters);
+        }
+    }
+
+    /// What its nodes leave: its former target, and of a pool that the change is about what nodes run that move.
+    fn left(&self, target: &PoolTarget, pool: Option<&PoolPlan>) -> Vec<Target> {
+        let mut left: Vec<Target> =
+            (target.before != target.after).then(|| target.before.clone()).into_iter().collect();
+        let views = self.after.views();
+        let acting = pool.filter(|_| target.touched).and_then(|pool| pool.nodes.as_deref()).into_iter().flatten();
+        let leaves = acting
+            .filter(|node| node.turn != Turn::There)
+            .filter_map(|node| node.first.as_ref().or(node.runs.as_ref()));
+        for config in leaves.filter(|config| Some(*config) != target.after.config.as_ref()) {
+            let Some(held) = self.after.config(config) else { continue };
+            if left.iter().any(|left| left.config.as_ref() == Some(config)) {
+                continue;
+            }
+            left.push(Target {
+                config: Some(config.clone()),
+                stream: views.stream_of(config),
+                os_image: held.spec.os_image_url.clone(),
+            });
+        }
+        left
     }
 
     /// R-PREFLIGHT-8.
@@ -145,51 +175,44 @@ impl Preflight<'_> {
         }
     }
 
-    fn not_rendered(&mut self, pool: &str, why: &RenderFailure) {
-        let code = match why {
-            RenderFailure::Render(RenderError::StreamConflict { .. }) => Code::ImageConflict,
-            RenderFailure::Stream(StreamError::NotAvailable { .. }) => Code::StreamGone,
-            _ => Code::Render,
-        };
-        let remedy = match code {
-            Code::ImageConflict => "remove the image from the MachineConfig, or the stream from the pool",
-            Code::StreamGone => "name one of the streams that there are",
-            _ => "change what the message names; the pool keeps the configuration that it has until then",
-        };
-        self.say(code, pool, format!("it cannot be rendered: {why}"), remedy, vec![why.code().to_owned()]);
-    }
-
-    /// R-PREFLIGHT-2.
-    fn guard(&mut self, target: &PoolTarget) {
-        let (pool, decided) = match &target.guard {
-            Some(Ok(decided)) => (target.pool.as_str(), decided.clone()),
-            Some(Err(why)) => {
-                let evidence = vec![rendered_name(target)];
-                return self.say(Code::Render, &target.pool, why.to_string(), "correct the drop-in", evidence);
+    /// R-PREFLIGHT-1, R-PREFLIGHT-2.
+    fn not_rendered(&mut self, target: &PoolTarget, why: &RenderFailure) {
+        let pool = target.pool.as_str();
+        if target.failed == Failed::Unknown {
+            self.unknown.push(format!("pool {pool} is not rendered, nor was it before the change: {why}"));
+            return;
+        }
+        let (code, remedy) = match why {
+            RenderFailure::Render(RenderError::StreamConflict { .. }) => {
+                (Code::ImageConflict, "remove the image from the MachineConfig, or the stream from the pool")
             }
-            None => return,
-        };
-        let decided = match &decided {
-            RuncGuard::AskImage { image, .. } => match self.facts.images.get(image) {
-                Some(ImageFacts::Read { labels, .. }) => {
-                    decided.clone().with_labels_of(labels, self.after.distribution())
-                }
-                _ => decided,
-            },
-            _ => decided,
-        };
-        match decided {
-            RuncGuard::Clear => {}
-            RuncGuard::Inhibited(inhibitor) => {
-                let evidence = inhibitor.evidence.iter().map(ToString::to_string).collect();
-                self.say(Code::Runc, pool, inhibitor.message, &inhibitor.remedy, evidence);
+            RenderFailure::Stream(StreamError::NotAvailable { .. }) => {
+                (Code::StreamGone, "name one of the streams that there are")
             }
-            RuncGuard::AskImage { image, inhibitor } => {
-                let found =
-                    format!("its configuration asks for runc, and whether OS image {image} has it is not known");
-                let evidence = inhibitor.evidence.iter().map(ToString::to_string).collect();
-                self.say(Code::RuncUnknown, pool, found, &inhibitor.remedy, evidence);
+            RenderFailure::Inhibited(inhibitor) => (Code::Runc, inhibitor.remedy.as_str()),
+            RenderFailure::Guard(_) => (Code::Render, "correct the drop-in"),
+            _ => {
+                (Code::Render, "change what the message names; the pool keeps the configuration that it has until then")
             }
+        };
+        let evidence = match why {
+            RenderFailure::Inhibited(inhibitor) => seen(inhibitor),
+            _ => {
+                let held = self.after.pools.iter().find(|held| held.metadata.name.as_deref() == Some(pool));
+                let objects = held.map(|held| why.objects(held)).unwrap_or_default();
+                objects.into_iter().map(|(kind, name)| format!("{kind} {name}")).collect()
+            }
+        };
+        let said = match why {
+            RenderFailure::Inhibited(inhibitor) => inhibitor.message.clone(),
+            _ => format!("it cannot be rendered: {why}"),
+        };
+        match target.failed {
+            Failed::Before => {
+                let found = format!("it keeps what it has, as before the change: {said}");
+                self.say(Code::NotRendered, pool, found, remedy, evidence);
+            }
+            _ => self.say(code, pool, said, remedy, evidence),
         }
     }
 
@@ -239,40 +262,6 @@ impl Preflight<'_> {
         }
     }
 
-    /// R-PREFLIGHT-3.
-    fn extensions(&mut self, pool: &str, rendered: &Rendered) {
-        let Some((wanted, image)) = extensions(rendered) else { return };
-        let evidence = || image.map(|image| format!("image {image}, {PACKAGES}")).into_iter().collect::<Vec<_>>();
-        let facts = image.and_then(|image| self.facts.images.get(image));
-        let why = match facts {
-            Some(ImageFacts::Read { packages: Some(has), .. }) => {
-                let of = |extension: &str| {
-                    let packages = of_extension(extension);
-                    (packages.iter().filter(|package| has.contains(**package)).count(), packages.len())
-                };
-                let missing: Vec<&str> = wanted.iter().copied().filter(|name| of(name).0 == 0).collect();
-                if !missing.is_empty() {
-                    let found = format!("the extensions of its new OS do not include {}", missing.join(", "));
-                    let remedy = "remove them from the MachineConfig, or keep the pool's stream";
-                    self.say(Code::ExtensionsMissing, pool, found, remedy, evidence());
-                }
-                let partly = wanted.iter().filter(|name| (1..of(name).1).contains(&of(name).0));
-                let partly: Vec<&str> = partly.copied().collect();
-                if partly.is_empty() {
-                    return;
-                }
-                format!("only some of the packages of {} are there by their present names", partly.join(", "))
-            }
-            Some(ImageFacts::Read { packages: None, .. }) => "the image has no list of packages".to_owned(),
-            Some(ImageFacts::Unreadable(why)) => format!("the image cannot be read: {why}"),
-            None => "it was not looked for; `weir plan --images` does that".to_owned(),
-        };
-        let wanted = wanted.join(", ");
-        let found =
-            format!("it has the extensions {wanted}, and whether those of the new OS include them is not known: {why}");
-        self.say(Code::Extensions, pool, found, "look into the packages of the extensions image", evidence());
-    }
-
     fn stream(&mut self, target: &PoolTarget, rendered: &Rendered) {
         let pool = target.pool.as_str();
         let kept = self.after.streams.as_deref().map(retained).unwrap_or_default();
@@ -298,15 +287,11 @@ impl Preflight<'_> {
         }
     }
 
-    /// Whether a pool goes to an OS of the next major that it does not have yet.
-    fn enters(&self, target: &PoolTarget) -> bool {
-        let distribution = self.after.distribution();
-        let profiles = Profile::all().iter().filter(|p| distribution.is_none_or(|d| d.name == p.name));
-        let streams: BTreeSet<&String> = profiles.flat_map(|profile| &profile.streams.x86_64_v3).collect();
-        let is_one = |name: &Option<String>| name.as_ref().is_some_and(|name| streams.contains(name));
-        is_one(&target.after.stream)
-            && !is_one(&target.before.stream)
-            && target.before.os_image != target.after.os_image
+    /// Whether nodes go to an OS of the next major that they do not have yet.
+    fn enters(&self, from: &Target, to: &Target) -> bool {
+        is_next_major(self.after, &to.stream)
+            && !is_next_major(self.after, &from.stream)
+            && from.os_image != to.os_image
     }
 
     /// R-PREFLIGHT-4.
@@ -358,18 +343,42 @@ impl Preflight<'_> {
         self.say(Code::BootImage, pool, found, "update the boot images first", evidence);
     }
 
-    fn kernel_arguments(&mut self, pool: &str, rendered: &Rendered) {
+    /// All of them where nodes enter the OS, else those that they do not have yet.
+    fn kernel_arguments(&mut self, target: &PoolTarget, rendered: &Rendered, left: &[Target], enters: bool) {
         let given = rendered.config.spec.kernel_arguments.iter().flatten().enumerate();
+        let added = self.added(target, rendered, left, |spec| &spec.kernel_arguments);
         let (mut arguments, mut evidence) = (Vec::new(), Vec::new());
         for (at, argument) in given.filter(|(_, argument)| NO_EFFECT.iter().any(|odd| argument.starts_with(odd))) {
+            if !enters && !added.contains(argument.as_str()) {
+                continue;
+            }
             arguments.push(argument.as_str());
             let from = rendered.provenance.trace(&format!("kernelArguments[{at}]")).map(|trace| trace.from.to_string());
             evidence.extend(from);
         }
         if !arguments.is_empty() {
-            let found = format!("its new OS ignores the kernel arguments {}", arguments.join(" "));
-            self.say(Code::KernelArguments, pool, found, "remove them", evidence);
+            let which = if enters { "its new OS" } else { "its OS" };
+            let found = format!("{which} ignores the kernel arguments {}", arguments.join(" "));
+            self.say(Code::KernelArguments, &target.pool, found, "remove them", evidence);
         }
+    }
+
+    /// What a list of the pool's configuration has, and something that its nodes leave has not.
+    fn added<'r>(
+        &self,
+        target: &PoolTarget,
+        rendered: &'r Rendered,
+        left: &[Target],
+        list: fn(&MachineConfigSpec) -> &Option<Vec<String>>,
+    ) -> BTreeSet<&'r str> {
+        let present = list(&rendered.config.spec).iter().flatten().map(String::as_str);
+        let left: Vec<_> = left.iter().filter_map(|left| self.after.config(left.config.as_deref()?)).collect();
+        let is_told = |value: &str| {
+            let of = |side: &Option<Value>| matches!(side, Some(Value::Text(text)) if text == value);
+            target.differences.iter().flatten().any(|one| one.before.is_none() && of(&one.after))
+        };
+        let lacks = |value: &str| left.iter().any(|left| !list(&left.spec).iter().flatten().any(|held| held == value));
+        present.filter(|value| lacks(value) || is_told(value)).collect()
     }
 
     /// R-PREFLIGHT-6.
@@ -475,6 +484,19 @@ impl Preflight<'_> {
     }
 }
 
+/// Where what inhibits is.
+fn seen(inhibitor: &Inhibitor) -> Vec<String> {
+    inhibitor.evidence.iter().map(ToString::to_string).collect()
+}
+
+/// Whether a stream is of an OS of the next major.
+fn is_next_major(world: &World, stream: &Option<String>) -> bool {
+    let distribution = world.distribution();
+    let profiles = Profile::all().iter().filter(|profile| distribution.is_none_or(|known| known.name == profile.name));
+    let mut streams = profiles.flat_map(|profile| &profile.streams.x86_64_v3);
+    stream.as_ref().is_some_and(|stream| streams.any(|known| known == stream))
+}
+
 /// What a pool is rendered to, by kind and name.
 fn rendered_name(target: &PoolTarget) -> String {
     format!("MachineConfig {}", target.after.config.as_deref().unwrap_or_default())
@@ -557,14 +579,6 @@ fn each_node(world: &World, pool: &str, mut look: impl FnMut(&Node, &NodeView<'_
 pub(super) fn architecture(node: &Node) -> &str {
     let info = node.status.as_ref().and_then(|status| status.node_info.as_ref());
     info.map(|info| info.architecture.as_str()).unwrap_or_default()
-}
-
-/// The extensions of a configuration, and the image that they come from; absent if it has none.
-pub(super) fn extensions(rendered: &Rendered) -> Option<(Vec<&str>, Option<&str>)> {
-    let spec = &rendered.config.spec;
-    let wanted: Vec<&str> = spec.extensions.iter().flatten().map(String::as_str).collect();
-    let image = spec.base_os_extensions_container_image.as_deref().filter(|image| !image.is_empty());
-    (!wanted.is_empty()).then_some((wanted, image))
 }
 
 fn level(object: &Node, node: &NodeView<'_>) -> Level {

@@ -1,15 +1,17 @@
 //! What each pool is rendered to, and what differs on its machines.
 //!
-//! R-TARGET-1 A pool that can be rendered gets the result as its target, also where something forbids to roll it out. One that cannot
-//! be keeps what it has.
+//! R-TARGET-1 A pool that can be rendered gets the result as its target. One that cannot be, or whose result must not be rolled out
+//! (R-GUARD), keeps what it has.
 //! R-TARGET-2 Where the present configuration is not among the objects, what the pool is rendered to before the change stands for it.
 //! R-TARGET-3 A target is taken to have settled: settling takes seconds and changes no order.
 //! R-TARGET-4 In image mode an image is needed for what the pool will be rendered to. Which one that is, and whether it is built first,
 //! the rule of builds says (R-BUILD-PLAN); images that were built are taken to be in their registry.
 //! R-TARGET-5 Where no image can be built before a user changes something, the rule says so (R-READY-1). Whether the builder runs programs
 //! is a fact that a plan is given.
+//! R-TARGET-6 What keeps a pool from being rendered as well before the change is a consequence of it only if the change concerns the pool: its
+//! spec, its labels, or what it is rendered from. Of files it is not known what they leave out.
 
-use super::{Difference, Origin, Target, Value, preflight::architecture};
+use super::{Difference, Facts, ImageFacts, Origin, Target, Value, preflight::architecture};
 use crate::{
     build::{
         conditions::State,
@@ -18,18 +20,27 @@ use crate::{
         plan as build,
         ready::{Ability, NotReady, ready},
     },
+    history::NOT_KNOWN,
     render::{
-        Build, GivenBy, Provenance, Rendered,
+        Build, Provenance, Rendered,
         changes::{Changes, FieldChange, changes},
+        components::{NotRendered, components},
         failure::RenderFailure,
-        guard::{RuncGuard, runc_guard_of},
+        guard::{Inhibitor, RuncGuard, runc_guard_of},
     },
     stream::StreamReason,
     view::PoolView,
-    world::World,
+    world::{
+        World,
+        why::{Unknown, givers},
+    },
 };
 use k8s_openapi::api::core::v1::ObjectReference;
-use std::{cell::LazyCell, collections::BTreeSet, sync::Arc};
+use std::{
+    cell::LazyCell,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use weir_api::{
     MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig,
     condition::{MetaCondition, TRUE, Typed as _},
@@ -41,7 +52,7 @@ use weir_api::{
     },
     machine_os_build::MachineOSBuildStatus,
     os_image_stream::OSImageStreamSet,
-    pool::PoolConfiguration,
+    pool::{MachineConfigPoolSpec, PoolConfiguration},
 };
 use weir_ignition::{diff, file_address};
 
@@ -58,15 +69,30 @@ pub(super) struct PoolTarget {
     pub(super) because: Option<StreamReason>,
     /// What it is rendered to; or why it is not.
     pub(super) rendered: Result<Rendered, RenderFailure>,
-    /// Whether the same kept it from being rendered before.
-    pub(super) failed_before: bool,
-    /// Whether it may be rolled out; absent without a rendered configuration.
-    pub(super) guard: Option<Result<RuncGuard, RenderFailure>>,
+    /// Since when it is not rendered, if it is not (R-TARGET-6).
+    pub(super) failed: Failed,
+    /// Whether the change is about the pool itself or about nodes.
+    pub(super) touched: bool,
+    /// The image of which it is not known whether it has what the configuration asks for, and what is in the way if not.
+    pub(super) unsure: Option<(String, Inhibitor)>,
     pub(super) differences: Result<Vec<Difference>, String>,
     /// In image mode, where the image comes from.
     pub(super) image: Option<String>,
     /// Why no image can be built, if none can (R-TARGET-5).
     pub(super) refused: Option<Refused>,
+}
+
+/// Since when a pool is not rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// Since the change, which also goes for one that is rendered.
+    Now,
+    /// It was not before, and the change concerns it.
+    Concerned,
+    /// It was not before, and the change has nothing to do with it.
+    Before,
+    /// It was not before, and that may be because files leave out something.
+    Unknown,
 }
 
 /// That no image can be built for a pool.
@@ -83,16 +109,19 @@ pub(super) struct Refused {
 struct Made {
     rendered: Rendered,
     set: Option<OSImageStreamSet>,
+    unsure: Option<(String, Inhibitor)>,
 }
 
 /// Renders every pool, and gives the world after the change its targets.
-pub(super) fn targets(before: &World, after: &mut World, programs: bool) -> Vec<PoolTarget> {
+pub(super) fn targets(before: &World, after: &mut World, facts: &Facts) -> Vec<PoolTarget> {
+    let programs = !facts.builds_without_programs;
     let mut targets = Vec::new();
     for pool in after.pools.clone() {
         let name = pool.metadata.name.as_deref().unwrap_or_default();
         let was = before.pools.iter().find(|held| held.metadata.name.as_deref() == Some(name));
-        let old: Old<'_> = LazyCell::new(Box::new(move || was.map(|was| made(before, was).map(|(made, _)| made))));
-        let (made, because) = match made(after, &pool) {
+        let old: Old<'_> =
+            LazyCell::new(Box::new(move || was.map(|was| made(before, was, facts).map(|(made, _)| made))));
+        let (made, because) = match made(after, &pool, facts) {
             Ok((made, because)) => (Ok(made), Some(because)),
             Err(failure) => (Err(failure), None),
         };
@@ -148,13 +177,15 @@ fn target(
         stream: stream.map(|set| set.name),
         os_image: present.as_ref().and_then(|config| config.spec.os_image_url.clone()),
     };
-    let set = made.as_ref().ok().and_then(|made| made.set.clone());
-    let rendered = made.map(|made| made.rendered);
+    let (rendered, set, unsure) = match made {
+        Ok(Made { rendered, set, unsure }) => (Ok(rendered), set, unsure),
+        Err(failure) => (Err(failure), None, None),
+    };
     let after_target = match &rendered {
         Err(_) => before_target.clone(),
         Ok(rendered) => Target {
             config: Some(rendered.name().to_owned()),
-            stream: set.as_ref().map(|set| set.name.clone()),
+            stream: set.map(|set| set.name),
             os_image: rendered.config.spec.os_image_url.clone(),
         },
     };
@@ -162,16 +193,14 @@ fn target(
         (Some(present), Ok(rendered)) => differences(after, (present, old), rendered),
         _ => Ok(Vec::new()),
     };
-    let stream = set.as_ref().map(|set| set.name.as_str());
-    let guard = |rendered| runc_guard_of(&name, rendered, stream, after.distribution()).map_err(RenderFailure::from);
-    let guard = rendered.as_ref().ok().map(guard);
     if let Ok(rendered) = &rendered {
         aim(after, &name, rendered);
     }
-    let fails_with = |why: &RenderFailure| {
-        old.as_ref().and_then(|old| old.as_ref().err()).is_some_and(|before| before.to_string() == why.to_string())
+    let touched = was.is_none_or(|was| wanted(was) != wanted(pool));
+    let failed = match (&rendered, was) {
+        (Err(why), Some(was)) => failed((before, was), (after, pool), (old, why), touched),
+        _ => Failed::Now,
     };
-    let failed_before = rendered.as_ref().err().is_some_and(fails_with);
     PoolTarget {
         pool: name,
         is_new: was.is_none(),
@@ -179,20 +208,83 @@ fn target(
         after: after_target,
         because,
         rendered,
-        failed_before,
-        guard,
+        failed,
+        touched: touched || !same_nodes(before, after),
+        unsure,
         differences,
         image: None,
         refused: None,
     }
 }
 
-fn made(world: &World, pool: &MachineConfigPool) -> Result<(Made, StreamReason), RenderFailure> {
+/// R-TARGET-6.
+fn failed(
+    (before, was): (&World, &MachineConfigPool),
+    (after, pool): (&World, &MachineConfigPool),
+    (old, why): (&Old<'_>, &RenderFailure),
+    touched: bool,
+) -> Failed {
+    let is_same = |before: &RenderFailure| before.to_string() == why.to_string();
+    if !old.as_ref().and_then(|old| old.as_ref().err()).is_some_and(is_same) {
+        return Failed::Now;
+    }
+    if !before.whole && may_be_of_files(before, &PoolView::new(pool), why) {
+        return Failed::Unknown;
+    }
+    let parts = |world: &World, pool| world.parts(&PoolView::new(pool), &world.pool_views());
+    let concerns = match (parts(before, was), parts(after, pool)) {
+        (Ok((a, _)), Ok((b, _))) => !a.says_the_same(&b),
+        _ => selected(before, was) != selected(after, pool),
+    };
+    if concerns || touched { Failed::Concerned } else { Failed::Before }
+}
+
+/// The MachineConfigs that a pool selects.
+fn selected<'w>(world: &'w World, pool: &MachineConfigPool) -> Vec<&'w Arc<MachineConfig>> {
+    components(pool, Ok(()), &world.configs).unwrap_or_default()
+}
+
+/// What users want of a pool.
+fn wanted(pool: &MachineConfigPool) -> (MachineConfigPoolSpec, Option<BTreeMap<String, String>>) {
+    let spec = MachineConfigPoolSpec { configuration: None, ..pool.spec.clone() };
+    (spec, pool.metadata.labels.clone())
+}
+
+fn same_nodes(before: &World, after: &World) -> bool {
+    let pairs = before.nodes.iter().zip(&after.nodes);
+    before.nodes.len() == after.nodes.len() && pairs.into_iter().all(|(a, b)| Arc::ptr_eq(a, b))
+}
+
+/// Whether a pool may be rendered once there is what files leave out.
+fn may_be_of_files(world: &World, pool: &PoolView<'_>, why: &RenderFailure) -> bool {
+    let is_left_out = match why {
+        RenderFailure::Unreadable(_) => true,
+        RenderFailure::Components(NotRendered::NotComplete(_)) => world.controller_config.is_none(),
+        _ => false,
+    };
+    is_left_out || Unknown::of(why, pool).is_some()
+}
+
+fn made(world: &World, pool: &MachineConfigPool, facts: &Facts) -> Result<(Made, StreamReason), RenderFailure> {
     let (view, pools) = (PoolView::new(pool), world.pool_views());
     let (parts, because) = world.parts(&view, &pools)?;
     let rendered = parts.render(pool, &Build::ours())?;
     let set = world.stream(&view, &pools)?.set;
-    Ok((Made { rendered, set }, because))
+    let (stream, distribution) = (set.as_ref().map(|set| set.name.as_str()), world.distribution());
+    let decided = runc_guard_of(view.name, &rendered, stream, distribution)?;
+    let labels = match &decided {
+        RuncGuard::AskImage { image, .. } => match facts.images.get(image) {
+            Some(ImageFacts::Read { labels, .. }) => Some(labels),
+            _ => None,
+        },
+        _ => None,
+    };
+    let unsure = match labels.map_or(decided.clone(), |labels| decided.with_labels_of(labels, distribution)) {
+        RuncGuard::Clear => None,
+        RuncGuard::Inhibited(inhibitor) => return Err(RenderFailure::Inhibited(inhibitor)),
+        RuncGuard::AskImage { image, inhibitor } => Some((image, inhibitor)),
+    };
+    Ok((Made { rendered, set, unsure }, because))
 }
 
 /// R-FORESEE-4, R-TARGET-2.
@@ -341,11 +433,18 @@ fn differences(
     let of_parts = parts.into_iter().map(|change| {
         let address = address(&change.subject);
         let provenance = sides.of(change.after.is_some());
+        let mut origin = origin(after, provenance, &address, &format!("spec.config.{address}"));
+        if let (Some(of), diff::Subject::File(path)) = (&mut origin.made_from, &change.subject)
+            && of.starts_with("Image ")
+        {
+            let givers: Vec<String> = givers(after, path).iter().map(ToString::to_string).collect();
+            *of = if givers.is_empty() { of.clone() } else { givers.join(", ") };
+        }
         Difference {
             what: change.subject.to_string(),
             before: change.before.map(Value::Part),
             after: change.after.map(Value::Part),
-            origin: origin(after, provenance, &address, &format!("spec.config.{address}")),
+            origin,
         }
     });
     Ok(of_fields.chain(of_parts).collect())
@@ -386,8 +485,11 @@ fn origin(after: &World, provenance: Option<&Provenance>, address: &str, field: 
         let found = provenance.addresses().find(|held| held.starts_with(address)).map(str::to_owned);
         found.and_then(|address| provenance.trace(&address))
     };
-    let from =
-        provenance.and_then(|held| held.trace(address).or_else(|| inner(held))).map_or(GivenBy::Default, |t| t.from);
+    let Some(trace) = provenance.and_then(|held| held.trace(address).or_else(|| inner(held))) else {
+        // What gave it is gone: the present configuration is older than what there is.
+        return Origin { object: NOT_KNOWN.to_owned(), field: String::new(), made_from: None };
+    };
+    let from = trace.from;
     let config = from.config().and_then(|name| after.config(name));
     let owner = config.and_then(|config| config.metadata.owner_references.as_ref()?.first());
     Origin {

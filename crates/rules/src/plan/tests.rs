@@ -3,6 +3,7 @@
 mod findings;
 mod forecast;
 mod image_mode;
+mod moves;
 mod open;
 mod schema;
 mod update;
@@ -77,7 +78,7 @@ fn at_rest_with(more: impl IntoIterator<Item = Object>) -> World {
         ours("MachineConfig", config("00-master", "master", &file("/etc/base", "m"))),
     ]);
     more.into_iter().for_each(|object| world.put(object));
-    let targets = target::targets(&world.clone(), &mut world, true);
+    let targets = target::targets(&world.clone(), &mut world, &Facts::default());
     for (node, pool) in [("a", "worker"), ("b", "worker"), ("c", "worker"), ("d", "infra"), ("m", "master")] {
         let target = targets.iter().find(|target| target.pool == pool).unwrap();
         let runs = target.after.config.as_deref().unwrap();
@@ -523,7 +524,7 @@ fn nodes_on_their_way_to_what_was_wanted_before_arrive_there_and_then_start() {
     let target = first.pools.iter().find(|pool| pool.pool == "worker").unwrap().after.config.clone().unwrap();
     // The plan of what is still to be done has the world with its targets; the node needs the object that it was told.
     let mut with_targets = world.clone();
-    target::targets(&world, &mut with_targets, true);
+    target::targets(&world, &mut with_targets, &Facts::default());
     let mut world = with_targets;
     let send = |world: &mut World, name: &str| {
         edit(&mut world.nodes, |node| {
@@ -582,7 +583,7 @@ fn a_node_of_a_deleted_pool_that_is_on_its_way_arrives_before_or_after_others() 
     let mut world = at_rest();
     world.put(ours("MachineConfig", config("99-worker-motd", "worker", &file("/etc/motd", "x"))));
     let mut with_targets = world.clone();
-    let targets = target::targets(&world, &mut with_targets, true);
+    let targets = target::targets(&world, &mut with_targets, &Facts::default());
     for (name, pool) in [("a", "worker"), ("d", "infra")] {
         let target = targets.iter().find(|target| target.pool == pool).unwrap().after.config.clone().unwrap();
         edit(&mut with_targets.nodes, |node| {

@@ -135,6 +135,16 @@ impl Parts {
         self.stream.as_ref().map(|set| set.name.as_str())
     }
 
+    /// Whether both hold the same, in identical objects or in others.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        let named = |parts: &Self| (parts.uid.clone(), parts.own_stream.clone(), parts.stream.clone(), parts.waits);
+        named(self) == named(other)
+            && self.overrides == other.overrides
+            && self.controller_config == other.controller_config
+            && self.configs == other.configs
+            && self.current == other.current
+    }
+
     /// Renders the parts for the pool they belong to; the result is marked with the build.
     ///
     /// # Errors

@@ -40,6 +40,7 @@ use crate::rollout::{RolloutPlan, WaitReason};
 pub(super) use fact::addresses;
 use jiff::{SignedDuration, Timestamp};
 use part::Sought;
+pub(crate) use registries::{givers, refused_mirrors};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use weir_api::Condition;

@@ -128,6 +128,7 @@ async fn attribute(client: &Client, world: &mut World, authors: &BTreeSet<(&'sta
             "ImageDigestMirrorSet" => mark(client, &mut settings.digest_mirrors, name).await,
             "ImageTagMirrorSet" => mark(client, &mut settings.tag_mirrors, name).await,
             "ImageContentSourcePolicy" => mark(client, &mut settings.content_sources, name).await,
+            "ClusterImagePolicy" => mark(client, &mut settings.cluster_policies, name).await,
             _ => {}
         }
     }

@@ -37,7 +37,7 @@ fn applied(kind: &str, mut object: Json) -> Change {
     Change::Apply(object)
 }
 
-fn to_el_10() -> Change {
+pub(super) fn to_el_10() -> Change {
     Change::Stream { pool: "worker".to_owned(), stream: "rhel-10".to_owned() }
 }
 
@@ -91,6 +91,51 @@ fn an_object_from_which_nothing_can_be_generated() {
     let found = with(&world, &[object]);
     let (said, _, inhibits) = found.says(Code::Generate);
     assert!(said.starts_with("nothing can be generated from KubeletConfig odd: ") && inhibits, "{said}");
+}
+
+#[test]
+fn mirror_sets_that_disagree_are_named_and_sets_that_give_a_mirror_are_its_origin() {
+    let templates = |role: &str| {
+        let of = |name: &str, path: &str, text: &str| ours("MachineConfig", config(name, role, &file(path, text)));
+        [
+            of(&format!("01-{role}-registries"), "/etc/containers/registries.conf", ""),
+            of(&format!("01-{role}-policy"), "/etc/containers/policy.json", "{\"default\": []}"),
+            of(&format!("01-{role}-storage"), "/etc/containers/storage.conf", ""),
+        ]
+    };
+    let image = object("config.openshift.io", "Image", json!({"metadata": {"name": "cluster"}, "spec": {}}));
+    let mut world = open::cluster(templates("worker").into_iter().chain(templates("master")).chain([image]));
+    edit(&mut world.pools, |pool| {
+        let labels = pool.metadata.labels.get_or_insert_default();
+        labels.insert(weir_api::keys::config::BUILT_IN.to_owned(), String::new());
+    });
+    let completed =
+        json!({"type": "TemplateControllerCompleted", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    world.put(ours(
+        "ControllerConfig",
+        json!({
+            "metadata": {"name": "machine-config-controller"}, "spec": {"releaseImage": "r.io/release:1"},
+            "status": {"conditions": [completed]},
+        }),
+    ));
+    let set = |kind: &str, list: &str, name: &str, policy: &str| {
+        let mirrors = json!([{"source": "a.io", "mirrors": ["b.io"], "mirrorSourcePolicy": policy}]);
+        json!({"apiVersion": "config.openshift.io/v1", "kind": kind, "metadata": {"name": name}, "spec": {list: mirrors}})
+    };
+    let digest = set("ImageDigestMirrorSet", "imageDigestMirrors", "i", "AllowContactingSource");
+    let tag = set("ImageTagMirrorSet", "imageTagMirrors", "t", "NeverContactSource");
+    let found = with(&world, &[Change::Apply(digest.clone()), Change::Apply(tag)]);
+    let (said, evidence, inhibits) = found.says(Code::Generate);
+    assert!(
+        said.starts_with("nothing can be generated from Image.config.openshift.io cluster: ") && inhibits,
+        "{said}"
+    );
+    assert_eq!(evidence, ["ImageDigestMirrorSet i", "ImageTagMirrorSet t"]);
+    let found = with(&world, &[Change::Apply(digest)]);
+    let worker = found.plan.pools.iter().find(|pool| pool.pool == "worker").unwrap();
+    let of_mirrors = |difference: &&Difference| difference.what == "file /etc/containers/registries.conf";
+    let origin = &worker.differences.as_ref().unwrap().iter().find(of_mirrors).unwrap().origin;
+    assert_eq!(origin.made_from.as_deref(), Some("ImageDigestMirrorSet i"));
 }
 
 #[test]

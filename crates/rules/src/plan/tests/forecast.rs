@@ -7,7 +7,7 @@ use crate::world::explain::explain;
 fn to_reach() -> (World, String) {
     let mut world = at_rest();
     world.put(ours("MachineConfig", config("99-worker-motd", "worker", &file("/etc/motd", "x"))));
-    let targets = target::targets(&world.clone(), &mut world, true);
+    let targets = target::targets(&world.clone(), &mut world, &Facts::default());
     let of_worker = targets.iter().find(|target| target.pool == "worker").unwrap().after.config.clone().unwrap();
     (world, of_worker)
 }

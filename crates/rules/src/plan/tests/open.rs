@@ -34,7 +34,7 @@ pub(super) fn features() -> [Object; 3] {
     ]
 }
 
-fn cluster(more: impl IntoIterator<Item = Object>) -> World {
+pub(super) fn cluster(more: impl IntoIterator<Item = Object>) -> World {
     World { whole: true, ..at_rest_with(features().into_iter().chain(more)) }
 }
 

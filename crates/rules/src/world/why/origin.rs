@@ -160,6 +160,7 @@ impl<'a> Asking<'a> {
             "ImageDigestMirrorSet" => of(&settings.digest_mirrors, |object| &object.metadata, name),
             "ImageTagMirrorSet" => of(&settings.tag_mirrors, |object| &object.metadata, name),
             "ImageContentSourcePolicy" => of(&settings.content_sources, |object| &object.metadata, name),
+            "ClusterImagePolicy" => of(&settings.cluster_policies, |object| &object.metadata, name),
             _ => None,
         }
     }

@@ -3,15 +3,18 @@
 use super::{Asking, Fact, Unknown};
 use crate::{
     runtime::{
-        attachments::SIGSTORE_REGISTRIES, mirrors::MirrorSets, policy::POLICY_JSON, registries_conf::REGISTRIES_CONF,
+        attachments::SIGSTORE_REGISTRIES,
+        mirrors::{MirrorError, MirrorSets},
+        policy::POLICY_JSON,
+        registries_conf::REGISTRIES_CONF,
     },
     world::{
-        Settings,
+        Settings, World,
         remedy::{address, of_object},
     },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 use weir_api::{
     image_config::RegistrySources,
     keys::{gates::SIGSTORE_IMAGE_VERIFICATION, names::CLUSTER},
@@ -23,55 +26,74 @@ const NAMESPACES: &str = "/etc/crio/policies/";
 /// Kinds of mirror sets.
 const SETS: [&str; 3] = ["ImageDigestMirrorSet", "ImageTagMirrorSet", "ImageContentSourcePolicy"];
 
+/// An object that gives something to a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Giver {
+    /// Its kind.
+    pub(crate) kind: &'static str,
+    /// Its namespace; empty if it has none.
+    pub(crate) namespace: String,
+    /// Its name.
+    pub(crate) name: String,
+}
+
+impl fmt::Display for Giver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, namespace, name } = self;
+        if namespace.is_empty() { write!(f, "{kind} {name}") } else { write!(f, "{kind} {namespace}/{name}") }
+    }
+}
+
+/// The objects that give something to a file that is generated for registries.
+pub(crate) fn givers(world: &World, path: &str) -> Vec<Giver> {
+    let settings = &world.settings;
+    let sources = settings.image.as_ref().and_then(|image| image.spec.registry_sources.as_ref());
+    let of = |kind, name: String| Giver { kind, namespace: String::new(), name };
+    let mut found: Vec<Giver> = Vec::new();
+    if sources.is_some_and(|sources| gives(sources, path)) || !is_of_many(path) {
+        found.push(of("Image", CLUSTER.to_owned()));
+    }
+    if path == REGISTRIES_CONF || path == SIGSTORE_REGISTRIES {
+        found.extend(mirror_sets(settings).into_iter().map(|(kind, name)| of(kind, name)));
+    }
+    if is_of_policies(path) && world.may_be_on(SIGSTORE_IMAGE_VERIFICATION) {
+        found.extend(policies(settings, path));
+    }
+    found
+}
+
+/// Image policies that give something to a file; those of a namespace are no other namespace's.
+fn policies(settings: &Settings, path: &str) -> impl Iterator<Item = Giver> {
+    let giver = |kind, metadata: &ObjectMeta| Giver {
+        kind,
+        namespace: metadata.namespace.clone().unwrap_or_default(),
+        name: metadata.name.clone().unwrap_or_default(),
+    };
+    let own = path.strip_prefix(NAMESPACES).and_then(|file| file.strip_suffix(".json"));
+    let of_cluster = settings.cluster_policies.iter().map(move |policy| giver("ClusterImagePolicy", &policy.metadata));
+    let of_namespace = settings.policies.iter().map(move |policy| giver("ImagePolicy", &policy.metadata));
+    let concerned = move |policy: &Giver| path == SIGSTORE_REGISTRIES || own == Some(policy.namespace.as_str());
+    of_cluster.chain(of_namespace.filter(concerned))
+}
+
 impl Asking<'_> {
-    /// The objects that give something to a file, each with who wrote it and the command that changes it.
+    /// The objects that give something to a file, each with the command that changes it, and who wrote it where that is asked for.
     pub(super) fn registries(&mut self, path: &str, depth: usize) {
         let settings = &self.world.settings;
-        let sources = settings.image.as_ref().and_then(|image| image.spec.registry_sources.as_ref());
-        let mut found: Vec<(&'static str, String)> = Vec::new();
-        if sources.is_some_and(|sources| gives(sources, path)) || !is_of_many(path) {
-            found.push(("Image", CLUSTER.to_owned()));
-        }
-        if path == REGISTRIES_CONF || path == SIGSTORE_REGISTRIES {
-            found.extend(mirror_sets(settings));
-        }
         if !self.world.whole && settings.image.is_none() && !has_others(settings) {
             return self.unknown(Unknown::Registries { file: path.to_owned() });
         }
-        for (kind, name) in found {
-            let about = address(kind, &name);
-            self.fact(&about, depth, &Fact::GivesToIt);
-            self.written(kind, &name, depth + 1);
-            self.command(of_object(kind, &name));
-        }
-        if is_of_policies(path) && self.world.may_be_on(SIGSTORE_IMAGE_VERIFICATION) {
-            self.policies(path, depth);
-        }
-    }
-
-    /// Image policies that give something to a file; those of a namespace are no other namespace's.
-    fn policies(&mut self, path: &str, depth: usize) {
-        let settings = &self.world.settings;
-        let name = |metadata: &ObjectMeta| {
-            (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
-        };
-        let of_cluster = settings.cluster_policies.iter().map(|policy| ("ClusterImagePolicy", name(&policy.metadata)));
-        let own = path.strip_prefix(NAMESPACES).and_then(|file| file.strip_suffix(".json"));
-        let of_namespace = settings.policies.iter().map(|policy| ("ImagePolicy", name(&policy.metadata)));
-        let concerned = |namespace: &str| path == SIGSTORE_REGISTRIES || own == Some(namespace);
-        let of_namespace = of_namespace.filter(|(_, (namespace, _))| concerned(namespace));
-        let all: Vec<_> = of_cluster.chain(of_namespace).collect();
-        for (kind, (namespace, name)) in all {
-            let place = if namespace.is_empty() { String::new() } else { format!(" -n {namespace}") };
+        for Giver { kind, namespace, name } in givers(self.world, path) {
             self.fact(&address(kind, &name), depth, &Fact::GivesToIt);
+            self.written(kind, &name, depth + 1);
+            let place = if namespace.is_empty() { String::new() } else { format!(" -n {namespace}") };
             self.command(format!("{}{place}", of_object(kind, &name)));
         }
     }
 
     /// Mirror sets that keep everything for registries from being generated.
     pub(super) fn refused_mirrors(&mut self, pool: &str, depth: usize) -> bool {
-        let Some(error) = sets(&self.world.settings, |sets| sets.check().err()) else { return false };
-        let objects: Vec<_> = error.objects().into_iter().filter_map(split).collect();
+        let objects = refused_mirrors(&self.world.settings);
         for (kind, name) in &objects {
             self.fact(&address(kind, name), depth, &Fact::InTheWay { pool: pool.to_owned(), what: None });
             self.written(kind, name, depth + 1);
@@ -79,6 +101,12 @@ impl Asking<'_> {
         }
         !objects.is_empty()
     }
+}
+
+/// Kind and name of the mirror sets that keep everything for registries from being generated.
+pub(crate) fn refused_mirrors(settings: &Settings) -> Vec<(&'static str, String)> {
+    let error = sets(settings, |sets| sets.check().err());
+    error.iter().flat_map(MirrorError::objects).filter_map(split).collect()
 }
 
 /// Whether there is any mirror set or image policy.
