@@ -80,6 +80,9 @@ impl FromStr for PullSpec {
             Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
             _ => (rest, None),
         };
+        if tag.is_some_and(str::is_empty) {
+            return Err(bad("there is no tag after the last :"));
+        }
         if tag.is_some_and(|tag| !is_tag(tag)) {
             return Err(bad("the tag has a character that tags do not have, or is too long"));
         }
@@ -279,6 +282,13 @@ mod tests {
         ] {
             assert!(matches!(text.parse::<PullSpec>(), Err(BadPullSpec::Format(..))), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_tag_that_is_not_there_is_not_said_to_be_too_long() {
+        let why = |text: &str| text.parse::<PullSpec>().unwrap_err().to_string();
+        assert_eq!(why("nope:::"), "invalid reference format: \"nope:::\": there is no tag after the last :");
+        assert!(why("nope:a b").ends_with("the tag has a character that tags do not have, or is too long"));
     }
 
     #[test]

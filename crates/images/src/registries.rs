@@ -109,6 +109,12 @@ struct RawMirror {
     pull_from_mirror: Option<PullFrom>,
 }
 
+/// Where a text is no TOML, and why, in a line.
+fn of_toml(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("line {}: {}", before.matches('\n').count() + 1, error.message().trim_end().replace('\n', ", "))
+}
+
 impl Registries {
     /// Reads one file.
     ///
@@ -116,7 +122,7 @@ impl Registries {
     /// When it is not TOML, is of the obsolete version 1, or an entry is invalid.
     pub fn parse(text: &str) -> Result<Self, BadRegistries> {
         let bad = |why: String| BadRegistries { file: String::new(), why };
-        let document: Document = toml::from_str(text).map_err(|error| bad(error.to_string().trim_end().to_owned()))?;
+        let document: Document = toml::from_str(text).map_err(|error| bad(of_toml(text, &error)))?;
         if document.registries.is_some() {
             return Err(bad("version 1 ([registries.…]) is not supported; write it as [[registry]] tables".to_owned()));
         }
@@ -460,7 +466,8 @@ location = "m3.io"
             ("[[registry]]\nlocation = \"a.io\"\n[[registry.mirror]]\n", "a mirror has no location"),
             ("[[registry]]\nlocation = \"a b\"\n", "host name"),
             ("[registries.search]\nregistries = []\n", "version 1"),
-            ("[[registry]\n", "TOML parse error"),
+            ("[[registry]\n", "line 1: "),
+            ("a = 1\n\nb = [\n", "line 3: "),
             (
                 "[[registry]]\nlocation = \"a.io\"\n[[registry.mirror]]\nlocation = \"b.io\"\npull-from-mirror = \"some\"\n",
                 "some",

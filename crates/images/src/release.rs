@@ -135,7 +135,7 @@ impl ImageReferences {
         let stream: ImageStream = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| broken(error.to_string()))?
         } else {
-            serde_saphyr::from_str(text).map_err(|error| broken(error.to_string()))?
+            serde_saphyr::from_str(text).map_err(|error| broken(error.without_snippet().to_string()))?
         };
         let ImageStream { kind, api_version, metadata, spec } = stream;
         if strictness == Strictness::Typed && (kind != KIND || api_version != API_VERSION) {

@@ -6,12 +6,14 @@
 use crate::{
     Limits, ReadError,
     gathered::{is_manifest, is_mark},
+    packing::{Packing, damaged, in_words, packing, told},
     reading::Parts,
     seen::Counts,
     zip::Directory,
 };
 use flate2::read::MultiGzDecoder;
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     fs,
     io::{self, BufRead as _, BufReader, Read},
@@ -21,10 +23,10 @@ use tar::{Archive, Entry, EntryType, PaxExtensions};
 
 /// Suffixes of files that are read as archives.
 const ENDINGS: [&str; 4] = [".tar", ".tar.gz", ".tgz", ".zip"];
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-const ZIP: [u8; 4] = *b"PK\x03\x04";
 /// Limit for a long name or a set of extended attributes of one entry.
 const EXTENSION: u64 = 1 << 20;
+/// Zeros after the last entry that are still read: many times what archivers fill their blocks with.
+const PADDING: u64 = 1 << 20;
 /// A small archive may unpack to this much: a few objects compress better than many.
 const ALWAYS: u64 = 16 << 20;
 
@@ -32,11 +34,6 @@ const ALWAYS: u64 = 16 << 20;
 pub(crate) fn is_archive(file: &Path) -> bool {
     let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     ENDINGS.iter().any(|ending| name.ends_with(ending))
-}
-
-/// Whether bytes are compressed.
-pub(crate) fn is_compressed(bytes: &[u8]) -> bool {
-    bytes.starts_with(&GZIP) || bytes.starts_with(&ZIP)
 }
 
 /// A manifest file of an archive.
@@ -73,14 +70,36 @@ pub(crate) fn files(path: &Path, parts: &Parts<'_>) -> Result<Vec<Packed>, ReadE
     }
     let left = limits.unpacked.min(size.saturating_mul(limits.ratio).max(ALWAYS));
     let contents = Contents { path, limits, parts, kept: 0, files: BTreeMap::new(), gathered: BTreeSet::new() };
-    let mut packed = BufReader::new(&file);
-    if path.extension().is_some_and(|extension| extension == "zip") {
-        return contents.of_zip(&file, size, left);
+    let ended = Cell::new(false);
+    let mut packed = BufReader::new(Watched { inner: &file, ended: &ended });
+    let begun = packing(packed.fill_buf().map_err(failed)?);
+    match begun {
+        _ if size == 0 => Err(failed(told("it is empty; copy it again"))),
+        Some(Packing::Zip) => contents.of_zip(&file, size, left),
+        Some(Packing::Gzip) => {
+            contents.of_tar(Bounded { inner: MultiGzDecoder::new(packed), left }, "packed tar archive", &ended)
+        }
+        Some(Packing::Other(with)) => {
+            let why = format!("it is packed with {with}, which is not read; unpack it yourself and name the folder");
+            Err(failed(told(why)))
+        }
+        None if path.extension().is_some_and(|extension| extension == "zip") => contents.of_zip(&file, size, left),
+        None => contents.of_tar(Bounded { inner: packed, left: limits.unpacked }, "tar archive", &ended),
     }
-    if packed.fill_buf().map_err(failed)?.starts_with(&GZIP) {
-        return contents.of_tar(Bounded { inner: MultiGzDecoder::new(packed), left });
+}
+
+/// A reader that remembers whether it came to the end.
+struct Watched<'c, R> {
+    inner: R,
+    ended: &'c Cell<bool>,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(out)?;
+        self.ended.set(count == 0 && !out.is_empty());
+        Ok(count)
     }
-    contents.of_tar(Bounded { inner: packed, left: limits.unpacked })
 }
 
 /// A reader that fails instead of unpacking without end.
@@ -92,10 +111,10 @@ struct Bounded<R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(out)?;
-        self.left = self.left.checked_sub(count as u64).ok_or_else(|| {
-            io::Error::other("it unpacks to far more than objects and logs do; unpack it yourself and name the folder")
-        })?;
-        Ok(count)
+        let left = self.left.checked_sub(count as u64);
+        self.left = left.unwrap_or_default();
+        let why = "it unpacks to far more than objects and logs do; unpack it yourself and name the folder";
+        left.map(|_| count).ok_or_else(|| told(why))
     }
 }
 
@@ -120,14 +139,18 @@ struct Contents<'a> {
 }
 
 impl Contents<'_> {
-    fn of_tar(mut self, unpacked: impl Read) -> Result<Vec<Packed>, ReadError> {
-        let path = self.path;
-        let failed = |source| ReadError::Io { path: path.to_owned(), source };
-        let mut archive = Archive::new(unpacked);
+    fn of_tar(mut self, mut unpacked: impl Read, what: &str, ended: &Cell<bool>) -> Result<Vec<Packed>, ReadError> {
+        let (path, mut last) = (self.path, None);
+        let broken = |source, last: Option<&Path>| ReadError::Io {
+            path: path.to_owned(),
+            source: in_words(source, what, last, ended.get()),
+        };
+        let mut archive = Archive::new(&mut unpacked);
         let mut long_name = None;
         // Raw: the library would read a long name or attribute of any length into memory.
-        for (count, entry) in archive.entries().map_err(failed)?.raw(true).enumerate() {
+        for (count, entry) in archive.entries().map_err(|error| broken(error, None))?.raw(true).enumerate() {
             self.check_count(count)?;
+            let failed = |error| broken(error, last.as_deref());
             let mut entry = entry.map_err(failed)?;
             match entry.header().entry_type() {
                 EntryType::GNULongName => long_name = Some(extension(&mut entry).map_err(failed)?),
@@ -142,31 +165,45 @@ impl Contents<'_> {
                         _ => Kind::Special,
                     };
                     if let Some(name) = below(&name) {
-                        self.entry(kind, name, entry.size(), || Ok(&mut entry))?;
+                        let size = entry.size();
+                        self.entry(kind, &name, size, || text(&mut entry, size).map(Ok).map_err(failed))?;
+                        last = Some(name);
                     }
                 }
             }
         }
+        // To its end: what is packed has its checksum there.
+        io::copy(&mut unpacked.take(PADDING), &mut io::sink()).map_err(|error| broken(error, last.as_deref()))?;
         Ok(self.finish())
     }
 
     fn of_zip(mut self, file: &fs::File, size: u64, mut left: u64) -> Result<Vec<Packed>, ReadError> {
-        let path = self.path;
-        let failed = |source| ReadError::Io { path: path.to_owned(), source };
-        for (count, entry) in Directory::of(file, size).map_err(failed)?.enumerate() {
+        let (path, mut last) = (self.path, None);
+        let broken = |source, last: Option<&Path>| ReadError::Io {
+            path: path.to_owned(),
+            source: in_words(source, "zip archive", last, false),
+        };
+        for (count, entry) in Directory::of(file, size).map_err(|error| broken(error, None))?.enumerate() {
             self.check_count(count)?;
-            let entry = entry.map_err(failed)?;
+            let entry = entry.map_err(|error| broken(error, last.as_deref()))?;
             let kind = match entry.is_special {
                 true if entry.is_link => Kind::Link,
                 true => Kind::Special,
                 false if entry.name.ends_with(b"/") => Kind::Folder,
                 false => Kind::File,
             };
-            if let Some(name) = below(&entry.name) {
-                let mut unpacked = None;
-                self.entry(kind, name, entry.size, || Ok(unpacked.insert(Bounded { inner: entry.open(file)?, left })))?;
-                left = unpacked.map_or(left, |unpacked| unpacked.left);
-            }
+            let Some(name) = below(&entry.name) else { continue };
+            self.entry(kind, &name, entry.size, || {
+                let mut unpacked = match entry.open(file) {
+                    Ok(inner) => Bounded { inner, left },
+                    Err(error) => return Ok(Err(damaged(error))),
+                };
+                let read = text(&mut unpacked, entry.size);
+                left = unpacked.left;
+                // Only what is wrong with this one hides no others.
+                if left == 0 { read.map(Ok).map_err(|error| broken(error, None)) } else { Ok(read.map_err(damaged)) }
+            })?;
+            last = Some(name);
         }
         Ok(self.finish())
     }
@@ -186,34 +223,35 @@ impl Contents<'_> {
         files.into_iter().map(packed).collect()
     }
 
-    fn entry<'r, R: Read + 'r>(
+    /// Adds an entry; one that is refused hides no others, and an error of reading ends it.
+    fn entry(
         &mut self,
         kind: Kind,
-        name: PathBuf,
+        name: &Path,
         size: u64,
-        open: impl FnOnce() -> io::Result<&'r mut R>,
+        read: impl FnOnce() -> Result<io::Result<Vec<u8>>, ReadError>,
     ) -> Result<(), ReadError> {
-        let path = self.path.join(&name);
+        let path = self.path.join(name);
         if name.components().count() > self.limits.depth {
             return Err(ReadError::TooDeep { path, most: self.limits.depth });
         }
         let marked = name.ancestors().filter(|part| part.file_name().is_some_and(|last| is_mark(Path::new(last))));
         self.gathered.extend(marked.filter_map(Path::parent).map(Path::to_owned));
         // As on disk, where it would replace the earlier one.
-        self.files.remove(&name);
-        if !is_manifest(&name) || kind == Kind::Folder {
+        self.files.remove(name);
+        if !is_manifest(name) || kind == Kind::Folder {
             return Ok(());
         }
         let content = match kind {
             Kind::Link => Content::PassedOver("a link: links in archives are not followed"),
             Kind::Special => Content::PassedOver("no regular file"),
             _ if size > self.limits.file => Content::Refused(ReadError::TooLarge { path, most: self.limits.file }),
-            _ => {
-                let read = open().and_then(|contents| text(contents, size));
-                self.content(read.map_err(|source| ReadError::Io { path: self.path.to_owned(), source })?)?
-            }
+            _ => match read()? {
+                Ok(text) => self.content(text)?,
+                Err(source) => Content::Refused(ReadError::Io { path, source }),
+            },
         };
-        self.files.insert(name, content);
+        self.files.insert(name.to_owned(), content);
         Ok(())
     }
 
@@ -234,7 +272,10 @@ fn text(contents: &mut impl Read, size: u64) -> io::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(usize::try_from(size.min(FIRST)).unwrap_or_default());
     contents.take(size.saturating_add(1)).read_to_end(&mut text)?;
     if text.len() as u64 > size {
-        return Err(io::Error::other("an entry of it is longer than the archive says"));
+        return Err(told("it is longer than the archive says; copy the archive again"));
+    }
+    if (text.len() as u64) < size {
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(text)
 }
@@ -247,7 +288,10 @@ fn extension(entry: &mut Entry<'_, impl Read>) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     entry.take(EXTENSION + 1).read_to_end(&mut text)?;
     if text.len() as u64 > EXTENSION {
-        return Err(io::Error::other(format!("a name or attribute is longer than {EXTENSION} bytes")));
+        let why = format!(
+            "a name or attribute in it is longer than {EXTENSION} bytes; unpack it yourself and name the folder"
+        );
+        return Err(told(why));
     }
     while text.last() == Some(&0) {
         text.pop();

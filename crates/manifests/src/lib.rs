@@ -13,7 +13,7 @@
 //! 4. Anything unreadable, without a kind, wanted and without a name, or of a kind that [`MACHINE_CONFIG_GROUP`](weir_api::kind::MACHINE_CONFIG_GROUP)
 //!    does not have, is an error.
 //! 5. Except below the root of what `oc adm must-gather` or `oc adm inspect` wrote, recognized by the names they use:
-//!    files there that are not objects are skipped, and unreadable files are counted and skipped.
+//!    files there that are not objects are skipped, and unreadable files are counted, told and skipped.
 //! 6. Identical copies of an object count once. Of copies that differ, the one with the highest `resourceVersion` wins if
 //!    both are in folders or archives; otherwise they are an error. So are two versions with different `uid` of what a
 //!    cluster has once, such as its ClusterVersion: those are two clusters, and that is the only error told.
@@ -27,9 +27,11 @@
 //! | `want` | which objects are wanted |
 //! | `skim` | what a document holds, without parsing it |
 //! | `text` | from bytes to documents, and from documents to values |
+//! | `words` | what parsers have against a text, for people |
 //! | `locate` | the line of a field in a document |
 //! | `folder` | reading folders |
 //! | `archive` `zip` | reading archives |
+//! | `packing` | how bytes are packed, and what is wrong with packed ones |
 //! | `gathered` | recognizing by name what a tool collected |
 //! | `once` | duplicate objects |
 //! | `only` | objects of which only some fields are wanted |
@@ -47,12 +49,14 @@ mod locate;
 mod manifest;
 mod once;
 mod only;
+mod packing;
 mod reading;
 mod seen;
 mod several;
 mod skim;
 mod text;
 mod want;
+mod words;
 mod zip;
 
 pub use error::{ReadError, WriteError};
@@ -61,9 +65,10 @@ pub use manifest::{Kind, Manifest, Place};
 pub use reading::{Reading, Rule, read, read_within};
 pub use seen::{NothingFound, Seen};
 pub use several::Several;
+pub use text::BadText;
 pub use want::Want;
 
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 /// Writes objects as YAML documents. Long text is never folded: a pull spec or key stays on one line.
 ///
@@ -72,4 +77,12 @@ use serde::Serialize;
 pub fn to_yaml(objects: &[impl Serialize]) -> Result<String, WriteError> {
     let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
     Ok(serde_saphyr::to_string_multiple_with_options(objects, options)?)
+}
+
+/// Reads a text that is no object of a cluster, such as a story: one document of YAML, or JSON, which YAML includes.
+///
+/// # Errors
+/// When it is not what it should be: with its line, in words for whoever wrote it.
+pub fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, BadText> {
+    text::yaml(text, 0)
 }

@@ -20,7 +20,7 @@ pub struct Limits {
 }
 
 /// Many times the size of all MachineConfigs of a large cluster.
-const FILE: u64 = 256 << 20;
+pub(crate) const FILE: u64 = 256 << 20;
 /// A hundred times the documents of a usual manifest file.
 const DOCUMENTS: usize = 10_000;
 /// Several times the entries of a large cluster's must-gather; the names alone take less than 100 MB.

@@ -5,9 +5,10 @@ use crate::{
     archive::{self, Content, Packed},
     folder,
     once::{Fate, Once},
+    packing::packing,
     seen::Counts,
     skim::{self, Form, Piece, Skim, skim},
-    text::{self, Document, Wrong},
+    text::{self, BadText, Document},
     want::{Want, is_wanted},
 };
 use serde_json::Value;
@@ -38,6 +39,7 @@ pub struct Reading<'a> {
     source: Source,
     rule: Rule<'a>,
     limits: Limits,
+    passes_over: bool,
 }
 
 #[derive(Debug)]
@@ -55,14 +57,21 @@ pub fn read<'a>(paths: &[PathBuf], rule: Rule<'a>) -> Reading<'a> {
 /// Like [`read`], with other limits.
 #[must_use]
 pub fn read_within<'a>(paths: &[PathBuf], rule: Rule<'a>, limits: &Limits) -> Reading<'a> {
-    Reading { source: Source::Paths(paths.to_vec()), rule, limits: *limits }
+    Reading { source: Source::Paths(paths.to_vec()), rule, limits: *limits, passes_over: false }
 }
 
 impl<'a> Reading<'a> {
     /// Reads a text as if it were a file given by name.
     #[must_use]
     pub fn of_text(file: &Path, text: Vec<u8>, rule: Rule<'a>) -> Self {
-        Self { source: Source::Text(file.to_owned(), text), rule, limits: Limits::default() }
+        Self { source: Source::Text(file.to_owned(), text), rule, limits: Limits::default(), passes_over: false }
+    }
+
+    /// The same; but in any folder or archive, whoever wrote it, files that cannot be read are told and passed over. For those who look
+    /// for an object that they name, and not for what is there.
+    #[must_use]
+    pub fn passing_over(self) -> Self {
+        Self { passes_over: true, ..self }
     }
 
     /// Passes on one object after the other as it is read, and continues when one is refused: none is kept. Of an object
@@ -115,7 +124,7 @@ impl<'a> Reading<'a> {
         };
         let seen = Seen::new(given);
         let parts = Parts { rule: self.rule, limits: self.limits };
-        let mut reader = Reader { parts, sink: Sink { take, once, seen, kept: 0 } };
+        let mut reader = Reader { parts, sink: Sink { take, once, seen, kept: 0 }, passes_over: self.passes_over };
         match self.source {
             Source::Paths(paths) => paths.iter().for_each(|path| {
                 let before = reader.sink.seen.progress();
@@ -125,8 +134,8 @@ impl<'a> Reading<'a> {
             Source::Text(path, text) => reader.add_text(&path, text, Origin::default()),
         }
         let seen = reader.sink.seen;
-        if seen.passed_over > 0 {
-            tracing::warn!("{}", seen.said_of_passed_over());
+        if let Some(said) = seen.said_of_passed_over() {
+            tracing::warn!("{said}");
         }
         seen
     }
@@ -164,7 +173,7 @@ impl Parts<'_> {
     /// How many objects of which kinds are in a text, if none of them has to be parsed.
     pub(crate) fn without_wanted(&self, text: &[u8]) -> Option<Counts> {
         let Rule::Objects(wants) = self.rule else { return None };
-        if archive::is_compressed(text) {
+        if packing(text).is_some() {
             return None;
         }
         let mut all = Counts::new();
@@ -180,7 +189,7 @@ impl Parts<'_> {
 
     /// The documents of a text; empty ones, `null` and mere comments do not count.
     fn of(&self, path: &Path, text: Vec<u8>, origin: Origin, sink: &mut FileSink<'_, '_>) {
-        if archive::is_compressed(&text) {
+        if packing(&text).is_some() {
             return sink.put(Err(ReadError::Compressed { path: path.to_owned() }), 0);
         }
         let (path, source): (Arc<Path>, _) = (path.into(), Arc::new(text));
@@ -222,7 +231,7 @@ impl Parts<'_> {
                     }
                 }
             }
-            Err(Wrong { line, why }) => sink.put(Err(ReadError::Text { place: place.clone(), line, why }), 0),
+            Err(BadText { line, why }) => sink.put(Err(ReadError::Text { place: place.clone(), line, why }), 0),
         }
     }
 
@@ -249,7 +258,7 @@ impl Parts<'_> {
                 }
                 self.object(manifest(place, object), piece.text.len(), sink);
             }
-            Err(Wrong { line, why }) => sink.put(Err(ReadError::Text { place, line, why }), 0),
+            Err(BadText { line, why }) => sink.put(Err(ReadError::Text { place, line, why }), 0),
         }
     }
 
@@ -316,6 +325,8 @@ struct FileSink<'s, 'r> {
     path: &'s Path,
     limits: Limits,
     gathered: bool,
+    /// Whether unreadable ones are skipped.
+    passes_over: bool,
     odd: bool,
     unreadable: bool,
 }
@@ -328,10 +339,9 @@ impl FileSink<'_, '_> {
                     tracing::debug!("passed over: {error}");
                 }
             }
-            Err(error) if self.gathered && !error.is_newer() => {
+            Err(error) if self.passes_over && !error.is_newer() => {
                 if !std::mem::replace(&mut self.unreadable, true) {
-                    self.sink.seen.passed_over += 1;
-                    tracing::info!("passed over: {}", Caused(&error));
+                    self.sink.seen.pass_over(Caused(&error).to_string());
                 }
             }
             document => {
@@ -354,6 +364,7 @@ impl FileSink<'_, '_> {
 struct Reader<'a, 'r> {
     parts: Parts<'a>,
     sink: Sink<'r>,
+    passes_over: bool,
 }
 
 impl Reader<'_, '_> {
@@ -397,8 +408,7 @@ impl Reader<'_, '_> {
                     // No error, whoever packed it: what it leads to may well be in the archive, too.
                     Content::PassedOver(why) => {
                         self.sink.seen.files += 1;
-                        self.sink.seen.passed_over += 1;
-                        tracing::info!("passed over: {}: {why}", path.display());
+                        self.sink.seen.pass_over(format!("{}: {why}", path.display()));
                     }
                 }
             }),
@@ -446,18 +456,34 @@ impl Reader<'_, '_> {
 
     fn add_text(&mut self, path: &Path, text: Vec<u8>, origin: Origin) {
         self.sink.seen.files += 1;
-        let mut sink = file_sink(&mut self.sink, path, self.parts.limits, origin);
+        let (limits, passes_over) = (self.parts.limits, self.passes_over);
+        let mut sink = file_sink(&mut self.sink, path, limits, origin, passes_over);
         self.parts.of(path, text, origin, &mut sink);
     }
 
     fn refuse(&mut self, path: &Path, error: ReadError, origin: Origin) {
         self.sink.seen.files += 1;
-        file_sink(&mut self.sink, path, self.parts.limits, origin).put(Err(error), 0);
+        file_sink(&mut self.sink, path, self.parts.limits, origin, self.passes_over).put(Err(error), 0);
     }
 }
 
-fn file_sink<'s, 'r>(sink: &'s mut Sink<'r>, path: &'s Path, limits: Limits, origin: Origin) -> FileSink<'s, 'r> {
-    FileSink { sink, path, limits, gathered: origin.gathered, odd: false, unreadable: false }
+fn file_sink<'s, 'r>(
+    sink: &'s mut Sink<'r>,
+    path: &'s Path,
+    limits: Limits,
+    origin: Origin,
+    passes_over: bool,
+) -> FileSink<'s, 'r> {
+    let Origin { found, gathered } = origin;
+    FileSink {
+        sink,
+        path,
+        limits,
+        gathered,
+        passes_over: gathered || passes_over && found,
+        odd: false,
+        unreadable: false,
+    }
 }
 
 /// An error with its cause.

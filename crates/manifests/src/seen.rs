@@ -23,7 +23,9 @@ pub struct Seen {
     /// Objects of each kind.
     pub(crate) kinds: Counts,
     /// Files that were unreadable and skipped.
-    pub(crate) passed_over: usize,
+    passed_over: usize,
+    /// The first of them, and why.
+    passed_over_first: Vec<String>,
     /// Errors that were passed on.
     pub(crate) errors: usize,
     /// The given paths in which there was nothing, and how many files each has.
@@ -48,10 +50,24 @@ impl Seen {
         Self { places: places.to_vec(), ..Self::default() }
     }
 
-    /// How many files were unreadable and skipped, for people.
-    pub(crate) fn said_of_passed_over(&self) -> String {
-        let (was, them) = if self.passed_over == 1 { ("was", "it") } else { ("were", "them") };
-        format!("{} could not be read and {was} passed over; -v names {them}", Count(self.passed_over, "file"))
+    /// Counts a file that is unreadable and skipped.
+    pub(crate) fn pass_over(&mut self, said: String) {
+        tracing::info!("passed over: {said}");
+        self.passed_over += 1;
+        if self.passed_over_first.len() < NAMED {
+            self.passed_over_first.push(said);
+        }
+    }
+
+    /// Which files were unreadable and skipped, for people; absent if none was.
+    pub(crate) fn said_of_passed_over(&self) -> Option<String> {
+        let (files, first) = (Count(self.passed_over, "file"), self.passed_over_first.join("; "));
+        let was = if self.passed_over == 1 { "was" } else { "were" };
+        let more = match self.passed_over.saturating_sub(self.passed_over_first.len()) {
+            0 => String::new(),
+            more => format!("; and {more} more, which -v names"),
+        };
+        (self.passed_over > 0).then(|| format!("{files} could not be read and {was} passed over: {first}{more}"))
     }
 
     /// The kinds of all objects that were found, wanted or not: groups and names.

@@ -14,6 +14,7 @@ use crate::{
 };
 use memchr::{memchr_iter, memmem};
 use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
 use std::borrow::Cow;
 
 /// Limit of items and objects in a document: above that they are nothing that an API server would list.
@@ -251,7 +252,7 @@ fn block<'a, 'w>(text: &'a str, wants: &'w [Want<'w>]) -> Option<Found<'a, 'w>> 
         return None;
     }
     let Split { items, rest } = split(text)?;
-    yaml(&rest, 0).ok()?;
+    yaml::<Value>(&rest, 0).ok()?;
     for (index, (lines, item)) in items.into_iter().enumerate() {
         let own = Type { version: inner(item, "apiVersion"), kind: inner(item, "kind") }.or(&list);
         found

@@ -1,11 +1,15 @@
 //! From bytes to documents, and from documents to values.
 
-use crate::only::Only;
+use crate::{
+    limits::FILE,
+    only::Only,
+    words::{self, Words},
+};
 use memchr::{memchr_iter, memmem};
-use serde::de::DeserializeSeed as _;
+use serde::de::{DeserializeOwned, DeserializeSeed as _};
 use serde_json::Value;
-use serde_saphyr::{Localizer, Location, MessageFormatter, Options, SnippetMode, UserMessageFormatter};
-use std::{borrow::Cow, ops::Range};
+use serde_saphyr::{Options, SnippetMode};
+use std::ops::Range;
 
 /// Limit of a document: ten times a list of all nodes of a large cluster. Aliases have separate limits,
 /// so that nothing small becomes large.
@@ -13,13 +17,14 @@ const NODES: usize = 4_000_000;
 /// A mapping or sequence takes two events.
 const EVENTS: usize = 3 * NODES;
 
-/// Why a text has no values.
-#[derive(Debug)]
-pub(crate) struct Wrong {
+/// Why a text is not what it should be.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}: {why}")]
+pub struct BadText {
     /// Line of the file, from 1.
-    pub(crate) line: usize,
+    pub line: usize,
     /// What is wrong there.
-    pub(crate) why: String,
+    pub why: String,
 }
 
 /// A document of a file.
@@ -78,12 +83,12 @@ fn says_something(text: &[u8]) -> bool {
 ///
 /// # Errors
 /// The error, with its line in the file.
-pub(crate) fn values(document: &Document<'_>) -> Result<Vec<Value>, Wrong> {
+pub(crate) fn values(document: &Document<'_>) -> Result<Vec<Value>, BadText> {
     let before = document.line - 1;
     let text = std::str::from_utf8(document.text).map_err(|error| {
         let good = &document.text[..error.valid_up_to()];
         let line = before + 1 + good.iter().filter(|byte| **byte == b'\n').count();
-        Wrong { line, why: format!("not UTF-8: {error}") }
+        BadText { line, why: format!("not UTF-8: {error}") }
     })?;
     // Flow style YAML begins like JSON; if it is both, reading it as JSON is exact and fast.
     let is_json = text.trim_start().starts_with(['{', '[']);
@@ -103,25 +108,25 @@ pub(crate) fn values(document: &Document<'_>) -> Result<Vec<Value>, Wrong> {
     Err(json_error.map_or(yaml_error, |error| of_json(&error, before)))
 }
 
-fn too_many(line: usize) -> Wrong {
-    Wrong { line, why: format!("more than {NODES} values") }
+fn too_many(line: usize) -> BadText {
+    BadText { line, why: format!("more than {NODES} values") }
 }
 
-fn of_json(error: &serde_json::Error, before: usize) -> Wrong {
-    Wrong { line: before + error.line(), why: without_place(error) }
+fn of_json(error: &serde_json::Error, before: usize) -> BadText {
+    BadText { line: before + error.line(), why: words::of_json(error) }
 }
 
 /// A text as one YAML document.
 ///
 /// # Errors
 /// The error with its line, given the number of lines before the text.
-pub(crate) fn yaml(text: &str, before: usize) -> Result<Value, Wrong> {
+pub(crate) fn yaml<T: DeserializeOwned>(text: &str, before: usize) -> Result<T, BadText> {
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
         let line = error.location().and_then(|location| usize::try_from(location.line()).ok());
         let told = serde_saphyr::render_options! {
             formatter: &Words, snippets: SnippetMode::Off, line_offset: u64::try_from(before).unwrap_or_default()
         };
-        Wrong { line: before + line.unwrap_or(1), why: error.render_with_options(told) }
+        BadText { line: before + line.unwrap_or(1), why: error.render_with_options(told) }
     })
 }
 
@@ -129,7 +134,7 @@ pub(crate) fn yaml(text: &str, before: usize) -> Result<Value, Wrong> {
 ///
 /// # Errors
 /// The error with its line, given the number of lines before the text.
-pub(crate) fn json(text: &str, only: Option<&[&str]>, before: impl FnOnce() -> usize) -> Result<Value, Wrong> {
+pub(crate) fn json(text: &str, only: Option<&[&str]>, before: impl FnOnce() -> usize) -> Result<Value, BadText> {
     if has_too_many(text) {
         return Err(too_many(before() + 1));
     }
@@ -141,26 +146,6 @@ pub(crate) fn json(text: &str, only: Option<&[&str]>, before: impl FnOnce() -> u
         }
     };
     read.map_err(|error| of_json(&error, before()))
-}
-
-/// The words of an error, for people who write manifests and not for whoever calls the library; the line is told
-/// before them.
-struct Words;
-
-impl MessageFormatter for Words {
-    fn localizer(&self) -> &dyn Localizer {
-        self
-    }
-
-    fn format_message<'a>(&self, error: &'a serde_saphyr::Error) -> Cow<'a, str> {
-        UserMessageFormatter.format_message(error)
-    }
-}
-
-impl Localizer for Words {
-    fn attach_location<'a>(&self, base: Cow<'a, str>, place: Location) -> Cow<'a, str> {
-        if place == Location::UNKNOWN { base } else { format!("{base} (column {})", place.column()).into() }
-    }
 }
 
 /// Whether a JSON text may have more than [`NODES`] values.
@@ -184,15 +169,11 @@ fn separated(text: &str) -> usize {
     count
 }
 
-/// serde_json counts lines from the start of the document.
-fn without_place(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    format!("{} (column {})", text.strip_suffix(&place).unwrap_or(&text), error.column())
-}
-
-/// Octal numbers and `yes` as in YAML 1.1, which is what kubectl reads.
+/// Octal numbers and `yes` as in YAML 1.1, which is what kubectl reads. A file that is not too large is no too large document.
 pub(crate) fn options() -> Options {
-    let budget = serde_saphyr::budget! { max_nodes: NODES, max_events: EVENTS };
+    let most = usize::try_from(FILE).unwrap_or(usize::MAX);
+    let budget = serde_saphyr::budget! {
+        max_nodes: NODES, max_events: EVENTS, max_total_scalar_bytes: most, max_reader_input_bytes: Some(most)
+    };
     serde_saphyr::options! { legacy_octal_numbers: true, budget: budget }
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: APPNOTE.TXT of PKWARE, version 6.3.10, sections 4.3 and 4.5.3.
 
+use crate::packing::told;
 use flate2::{CrcReader, read::DeflateDecoder};
 use std::{
     fs::File,
@@ -56,7 +57,7 @@ const FOLDER: u32 = 0o040_000;
 const LINK: u32 = 0o120_000;
 
 fn broken(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("it is no zip archive, or is damaged: {what}"))
+    told(format!("it is no zip archive, or is damaged: {what}; copy it again"))
 }
 
 impl<'f> Directory<'f> {
@@ -136,17 +137,18 @@ impl Entry {
     /// Its contents, unpacked, and its checksum checked at the end.
     pub(crate) fn open<'f>(&self, file: &'f File) -> io::Result<impl Read + use<'f>> {
         if self.is_encrypted {
-            return Err(io::Error::other("an entry of it is encrypted; unpack it yourself and name the folder"));
+            return Err(told("it is encrypted; unpack the archive yourself and name the folder"));
         }
         let local = record::<LOCAL_SIZE>(file, self.header, LOCAL)?;
         let at = self.header.checked_add(LOCAL_SIZE as u64 + get(&local, 26, 2)? + get(&local, 28, 2)?);
-        let packed = At { file, at: at.ok_or_else(|| broken("an entry beyond its end"))? }.take(self.packed);
+        let packed = At { file, at: at.ok_or_else(|| broken("an entry is beyond its end"))? }.take(self.packed);
         let contents: Box<dyn Read + 'f> = match self.method {
             STORED => Box::new(packed),
             DEFLATED => Box::new(DeflateDecoder::new(packed)),
             method => {
-                let why = format!("an entry of it is packed by method {method}, of which stored and deflated are read");
-                return Err(io::Error::other(why));
+                return Err(told(format!(
+                    "it is packed by method {method}, and stored and deflated are read; unpack the archive yourself and name the folder"
+                )));
             }
         };
         Ok(Checked { contents: CrcReader::new(contents), crc: self.crc })
@@ -162,7 +164,7 @@ impl Read for Checked<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let count = self.contents.read(out)?;
         if count == 0 && !out.is_empty() && self.contents.crc().sum() != self.crc {
-            return Err(broken("the checksum of an entry"));
+            return Err(told("it is damaged: its checksum is another; copy the archive again"));
         }
         Ok(count)
     }

@@ -29,7 +29,7 @@ use weir_kubeio::{
     error::optional,
     read::{self, Listed, Unreadable},
 };
-use weir_manifests::{Kind, Manifest, ReadError, Rule, Want};
+use weir_manifests::{Kind, Manifest, ReadError, Reading, Rule, Want};
 use weir_rules::{
     template::login::REGISTRY_SECRET,
     view::unreadable::{UnreadableObject, all},
@@ -98,8 +98,22 @@ pub fn of_files(paths: &[PathBuf]) -> Result<World> {
 /// # Errors
 /// When they cannot be read, or hold no object of one of these kinds.
 pub fn of_files_with(paths: &[PathBuf], needed: &[Kind<'_>]) -> Result<World> {
-    let (mut found, wants) = (Vec::new(), wants());
-    let read = weir_manifests::read(paths, Rule::Objects(&wants));
+    let wants = wants();
+    world(weir_manifests::read(paths, Rule::Objects(&wants)), needed)
+}
+
+/// As [`of_files_with`], for whoever names objects of these kinds: a file in a folder that cannot be read is told, and
+/// hides no others.
+///
+/// # Errors
+/// When they cannot be read, or hold no object of one of these kinds.
+pub fn named_of_files(paths: &[PathBuf], needed: &[Kind<'_>]) -> Result<World> {
+    let wants = wants();
+    world(weir_manifests::read(paths, Rule::Objects(&wants)).passing_over(), needed)
+}
+
+fn world(read: Reading<'_>, needed: &[Kind<'_>]) -> Result<World> {
+    let mut found = Vec::new();
     let seen = read.each(|manifest| {
         found.extend(readable(&manifest, object(&manifest))?);
         anyhow::Ok(())

@@ -126,16 +126,51 @@ fn links_are_counted_as_what_could_not_be_read() {
     assert!(said.ends_with(": found 2 Node in 4 files; 2 files could not be read"), "{said}");
 }
 
+/// A file has the packing that it begins with, whatever it is called.
+#[test]
+fn the_name_of_an_archive_does_not_say_how_it_is_packed() {
+    let bytes = tar(&Tree::gathered("").path());
+    let of_tar = Archive::of("a.tar", &bytes).objects().0;
+    assert_eq!(of_tar.len(), 3);
+    for (name, bytes) in [("a.tgz", bytes.clone()), ("a.zip", gzip(&bytes))] {
+        assert_eq!(Archive::of(name, &bytes).objects(), (of_tar.clone(), vec![]), "{name}");
+    }
+    for name in ["a.tar", "a.tar.gz", "a.tgz"] {
+        assert_eq!(Archive::of(name, EMPTY_ZIP).objects(), (vec![], vec![]), "{name}");
+    }
+}
+
+/// The end of a directory without entries.
+const EMPTY_ZIP: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
 #[test]
 fn what_is_broken_is_told() {
     let good = tar(&Tree::gathered("").path());
     let packed = gzip(&good);
-    let cases: [(&str, Vec<u8>, &str); 8] = [
-        ("a.tar", good[..good.len() / 2].to_vec(), "reading a.tar: "),
-        ("a.tgz", packed[..packed.len() / 2].to_vec(), "reading a.tgz: "),
-        ("a.tgz", packed[..20].to_vec(), "reading a.tgz: "),
-        ("a.tar", b"kind: A\n".repeat(100), "reading a.tar: "),
-        ("a.tgz", b"\x1f\x8bnothing of the kind".to_vec(), "reading a.tgz: "),
+    let mut other = packed.clone();
+    // The checksum of what is packed stands before its length, which comes last.
+    let at = other.len() - 8;
+    other[at] ^= 0xff;
+    let (early, in_first) = ("it ends too early, after packed", "it ends too early, in its first entry; copy it again");
+    let none = "it is no tar archive, or is damaged; copy it again, or unpack it yourself and name the folder";
+    let with_other = "which is not read; unpack it yourself and name the folder";
+    let cases: [(&str, Vec<u8>, &str); 15] = [
+        ("a.tar", good[..good.len() / 2].to_vec(), &format!("reading a.tar: {early}")),
+        ("a.tgz", packed[..packed.len() - 20].to_vec(), &format!("reading a.tgz: {early}")),
+        ("a.tgz", packed[..20].to_vec(), &format!("reading a.tgz: {in_first}")),
+        ("a.tgz", other, "reading a.tgz: it is damaged after packed"),
+        ("a.tar", b"kind: A\n".repeat(100), &format!("reading a.tar: {none}")),
+        ("a.tgz", b"kind: A\n".repeat(100), &format!("reading a.tgz: {none}")),
+        ("a.tgz", gzip(&b"kind: A\n".repeat(100)), "reading a.tgz: it is no packed tar archive, or is damaged; "),
+        (
+            "a.tgz",
+            b"\x1f\x8bnothing of the kind".to_vec(),
+            "reading a.tgz: it is no packed tar archive, or is damaged; ",
+        ),
+        ("a.tar.gz", Vec::new(), "reading a.tar.gz: it is empty; copy it again"),
+        ("a.tar.gz", b"BZh91AY&SY".to_vec(), &format!("reading a.tar.gz: it is packed with bzip2, {with_other}")),
+        ("a.tar", b"\xfd7zXZ\0\0\x04".to_vec(), &format!("reading a.tar: it is packed with xz, {with_other}")),
+        ("a.zip", b"\x28\xb5\x2f\xfd\0".to_vec(), &format!("reading a.zip: it is packed with zstd, {with_other}")),
         ("a.tar", pool("worker", 1).to_string().into_bytes(), "reading a.tar: "),
         (
             "a.yaml",

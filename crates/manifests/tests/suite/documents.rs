@@ -258,3 +258,63 @@ proptest::proptest! {
         }
     }
 }
+
+/// What is no object of a cluster, such as a story: the words are weir's.
+#[test]
+fn errors_have_the_words_of_people_who_write_yaml() {
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Life {
+        seed: u64,
+        #[serde(default)]
+        events: Vec<String>,
+    }
+    let good: Life = weir_manifests::from_yaml("seed: 1\nevents: [a, 5.1]\n").unwrap();
+    assert_eq!((good.seed, good.events), (1, vec!["a".to_owned(), "5.1".to_owned()]));
+    let cases = [
+        ("", "line 1: it ends before it is complete; copy it again, or complete it"),
+        ("seed: x\n", "line 1: a whole number that is not negative is expected here (column 7)"),
+        ("seed: [1\n", "line 1: a single value is expected here, and no list or mapping (column 7)"),
+        ("- seed\n", "line 1: fields (NAME: VALUE) are expected here (column 1)"),
+        ("seed: 1\nevents: 5\n", "line 2: a list is expected here (column 9)"),
+        ("seed: 1\n\nsede: 1\n", "line 3: unknown field `sede`, expected one of seed, events (column 1)"),
+        ("events: []\n", "line 1: missing field `seed`"),
+        ("seed: 1\nevents: [*a]\n", "line 2: an alias (*NAME) without its anchor (&NAME) before it; put text"),
+        ("seed: 1\nevents: &a [*a]\n", "line 2: an alias (*NAME) within what it stands for; write out"),
+    ];
+    for (text, said) in cases {
+        let error = weir_manifests::from_yaml::<Life>(text).unwrap_err().to_string();
+        assert!(error.starts_with(said) && !error.contains('\n'), "{text:?}: {error}");
+    }
+}
+
+#[test]
+fn what_is_too_much_is_told_without_names_of_a_library() {
+    let doubled = |(text, before): (String, u8), at: u8| {
+        let [a, b] = [before, at].map(char::from);
+        (format!("{text}{b}: &{b} [*{a},*{a},*{a},*{a},*{a},*{a},*{a},*{a},*{a},*{a}]\n"), at)
+    };
+    let laughs = (b'b'..b'k').fold(("a: &a [x,x,x,x,x,x,x,x,x,x]\n".to_owned(), b'a'), doubled).0;
+    let (lists, json) = ("[".repeat(100) + &"]".repeat(100), "[".repeat(200) + &"]".repeat(200));
+    for (text, said) in [
+        (laughs, "line 6: its anchors (&NAME) and aliases (*NAME) stand for more than is read; write out"),
+        (format!("a: {lists}"), "line 1: more lists and mappings within each other than are read"),
+        (json, "line 1: more lists and mappings within each other than are read"),
+        (
+            "{\"kind\": \"No".to_owned(),
+            "line 1: it ends before it is complete; copy it again, or complete it (column 12)",
+        ),
+    ] {
+        let (errors, _) = told(&text);
+        assert!(errors.len() == 1 && errors[0].contains(said), "{said}: {errors:?}");
+        assert!(!errors[0].contains(['{', '}']) && !errors[0].contains("(used at"), "{errors:?}");
+    }
+}
+
+/// A list that is parsed as a whole may be as long as one of which only some items are: more than a parser takes if nobody asks.
+#[test]
+fn a_document_may_be_as_long_as_a_file() {
+    let mut text = "kind: A\na: ".to_owned();
+    text.extend(std::iter::repeat_n('x', 65 << 20));
+    assert_eq!(objects(unpacked(text)).len(), 1);
+}

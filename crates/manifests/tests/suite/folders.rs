@@ -47,6 +47,31 @@ fn who_looks_for_something_else_is_told_what_there_is() {
     assert!(said.ends_with("found 1 MachineConfigPool of group \"elsewhere.example.com\" in 1 file"), "{said}");
 }
 
+/// Who looks for something that is named gets it, and the rest is told.
+#[test]
+fn what_cannot_be_read_may_be_passed_over_in_folders() {
+    let tree = Tree::new();
+    tree.put("a.yaml", &node("a", 1).to_string());
+    for name in 0..10 {
+        tree.put(&format!("broken/{name}.yaml"), "a: [");
+    }
+    let given = tree.path().join("broken/0.yaml");
+    let titles = |paths: &[PathBuf]| {
+        let mut titles = Vec::new();
+        let read = read(paths, Rule::Objects(&WANTS)).passing_over();
+        let seen = read.each(|manifest| {
+            titles.push(manifest.title());
+            anyhow::Ok(())
+        })?;
+        anyhow::Ok((titles, seen.need(POOL).unwrap_err().to_string()))
+    };
+    let (found, said) = titles(&[tree.path()]).unwrap();
+    assert_eq!(found, ["Node a"]);
+    assert!(said.ends_with(": found 1 Node in 11 files; 10 files could not be read"), "{said}");
+    assert!(titles(&[given]).unwrap_err().to_string().contains("0.yaml: document 1 (line 1): "));
+    assert!(titles(&[tree.path().join("none")]).is_err());
+}
+
 /// One of several paths, too: what was given and holds nothing is named.
 #[test]
 fn each_path_without_anything_is_named() {

@@ -138,15 +138,22 @@ fn what_is_broken_is_told() {
     // The last byte of what is packed.
     let at = good.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
     damaged[at - 3] ^= 0xff;
+    let mut changed = packed(&[Entry { method: 0, ..entry() }]);
+    let at = changed.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    changed[at - 3] ^= 0xff;
     let cases = [
         (good[..good.len() / 2].to_vec(), "its directory is not found"),
         (b"kind: Node\n".to_vec(), "its directory is not found"),
-        (Vec::new(), "its directory is not found"),
-        (damaged, "reading a.zip: "),
+        (Vec::new(), "reading a.zip: it is empty; copy it again"),
+        (damaged, "reading a.zip/x.yaml: it is longer than the archive says; copy the archive again"),
+        (changed, "reading a.zip/x.yaml: it is damaged: its checksum is another; copy the archive again"),
         (good[4..].to_vec(), "reading a.zip: "),
-        (packed(&[Entry { flags: 1, ..entry() }]), "an entry of it is encrypted"),
-        (packed(&[Entry { method: 14, ..entry() }]), "an entry of it is packed by method 14"),
-        (packed(&[Entry { told: Some(3), ..entry() }]), "an entry of it is longer than the archive says"),
+        (
+            packed(&[Entry { flags: 1, ..entry() }]),
+            "reading a.zip/x.yaml: it is encrypted; unpack the archive yourself",
+        ),
+        (packed(&[Entry { method: 14, ..entry() }]), "reading a.zip/x.yaml: it is packed by method 14"),
+        (packed(&[Entry { told: Some(3), ..entry() }]), "reading a.zip/x.yaml: it is longer than the archive says"),
     ];
     for (bytes, said) in cases {
         let (titles, errors) = read(&bytes, &Limits::default());
@@ -158,6 +165,16 @@ fn what_is_broken_is_told() {
         changed[at] ^= 0x55;
         read(&changed, &Limits::default());
     }
+}
+
+#[test]
+fn an_entry_that_is_damaged_hides_no_others() {
+    let [a, b, c] = ["a", "b", "c"].map(|name| node(name, 1).to_string());
+    let encrypted = Entry { flags: 1, ..Entry::new("b.yaml", b.as_bytes()) };
+    let bytes = packed(&[Entry::new("a.yaml", a.as_bytes()), encrypted, Entry::new("c.yaml", c.as_bytes())]);
+    let (titles, errors) = read(&bytes, &Limits::default());
+    assert_eq!(titles, ["Node a", "Node c"]);
+    assert!(errors.len() == 1 && errors[0].starts_with("reading a.zip/b.yaml: it is encrypted"), "{errors:?}");
 }
 
 #[test]

@@ -76,7 +76,8 @@ pub fn parse(text: &str, release: ReleaseVersion) -> Result<Read, SettingsError>
     if text.trim().is_empty() {
         return Err(SettingsError::Yaml("EOF: there is no document".to_owned()));
     }
-    let value: Value = serde_saphyr::from_str(text).map_err(|error| SettingsError::Yaml(error.to_string()))?;
+    let value: Value =
+        serde_saphyr::from_str(text).map_err(|error| SettingsError::Yaml(error.without_snippet().to_string()))?;
     read(&value, release)
 }
 

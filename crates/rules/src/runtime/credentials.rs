@@ -179,7 +179,7 @@ fn files(
 
 /// The providers in the templates' file, with keys that the kubelet knows.
 fn providers(text: &str) -> Result<Vec<Value>, String> {
-    let document: Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    let document: Value = serde_saphyr::from_str(text).map_err(|error| error.without_snippet().to_string())?;
     let list = document["providers"].as_array().ok_or("providers is not a list")?;
     let one = |provider: &Value| {
         let given = provider.as_object().ok_or("a provider is not an object")?;

@@ -50,7 +50,7 @@ impl Plot {
     /// # Errors
     /// When it is no life, with line or field.
     pub fn parse(text: &str) -> Result<Self> {
-        let plot: Self = serde_saphyr::from_str(text).context("reading the life")?;
+        let plot: Self = weir_manifests::from_yaml(text).context("reading the life")?;
         plot.check()?;
         Ok(plot)
     }

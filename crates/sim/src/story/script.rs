@@ -317,7 +317,7 @@ impl Script {
     /// # Errors
     /// When it is not valid YAML, has an unknown field, or names an unknown payload or distribution.
     pub fn parse(text: &str) -> Result<Self> {
-        let script: Self = serde_saphyr::from_str(text).context("reading the story")?;
+        let script: Self = weir_manifests::from_yaml(text).context("reading the story")?;
         script.profile()?;
         let updates = script.steps.iter().flat_map(|step| &step.actions).filter_map(|action| match action {
             Action::Update { to, .. } => Some(to),

@@ -33,7 +33,7 @@ pub struct Fleet {
     #[arg(long)]
     remove_on_exit: bool,
     /// Release whose images give the nodes a readable OS name [default: nodes show the pull spec]
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", value_parser = super::pull_spec::release)]
     release: Option<String>,
     /// Credentials and mirrors for --release
     #[command(flatten)]

@@ -22,7 +22,7 @@ pub struct Generate {
     #[arg(long, value_name = "DIR")]
     templates: Option<PathBuf>,
     /// Release whose templates are used: a pull spec, or oci:DIR for an OCI layout
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", value_parser = super::pull_spec::release)]
     release: Option<String>,
     /// How the MachineConfigs are printed
     #[arg(short, long, value_enum, default_value_t)]

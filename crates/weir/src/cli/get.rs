@@ -3,7 +3,7 @@
 //! Output, file handling and error texts are those of `machine-config-osimagestream`
 //! (`cmd/machine-config-osimagestream` of github.com/openshift/machine-config-operator), so that existing scripts keep working.
 
-use super::image_source::ImageSource;
+use super::{image_source::ImageSource, in_line};
 use crate::exit::Outcome;
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
@@ -162,7 +162,7 @@ fn image_of(catalog: &Catalog, name: &str) -> anyhow::Result<()> {
             names.join(" ")
         );
     };
-    super::print(format!("{}\n", stream.set.os_image).as_bytes())
+    super::print(format!("{}\n", in_line(&stream.set.os_image)).as_bytes())
 }
 
 impl Payload {
@@ -305,11 +305,11 @@ impl Listed {
         let streams = catalog.available_streams();
         let widest = streams.iter().map(|stream| stream.name.len()).max().unwrap_or_default().max("STREAM".len());
         let row = |name: &str, default: &str, os: &str, extensions: &str| {
-            format!("{name:widest$}  {default:7}  {os}  {extensions}\n")
+            in_line(&format!("{name:widest$}  {default:7}  {os}  {extensions}")) + "\n"
         };
         match self {
             Self::Json | Self::Yaml => None,
-            Self::Name => Some(streams.iter().map(|stream| format!("{}\n", stream.name)).collect()),
+            Self::Name => Some(streams.iter().map(|stream| in_line(&stream.name) + "\n").collect()),
             Self::Wide => {
                 let head = row("STREAM", "DEFAULT", "OS IMAGE", "EXTENSIONS IMAGE");
                 let is_default = |name: &str| (name == catalog.default).to_string();

@@ -1,6 +1,6 @@
 //! `weir import`: a cluster as the start of a `weir up`, to rehearse on.
 
-use super::{manifest_source::runtime, print};
+use super::{in_line, manifest_source::runtime, print};
 use crate::{
     exit::Outcome,
     rollout_objects::{POOL, importable, object, readable, told},
@@ -99,13 +99,13 @@ impl ImportOf {
             format!("{objects} and {nodes} of {} are in {}\n", Count(pools.len(), "pool"), self.data_dir.display());
         for left in import.left_out().iter().chain(refused) {
             // Writing into a String cannot fail.
-            _ = writeln!(text, "left out: {left}");
+            _ = writeln!(text, "left out: {}", in_line(left));
         }
         let version = import.objects.iter().find(|object| object["kind"] == "ClusterVersion");
         let image = version.and_then(|version| version["status"]["desired"]["image"].as_str()).unwrap_or_default();
         let at = self.data_dir.display();
         if !image.is_empty() {
-            _ = writeln!(text, "to go on with its release: weir up --data-dir {at} --release {image}");
+            _ = writeln!(text, "to go on with its release: weir up --data-dir {at} --release {}", in_line(image));
         }
         _ = writeln!(
             text,

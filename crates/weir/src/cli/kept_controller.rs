@@ -12,13 +12,13 @@ pub struct KeptController {
     /// Manage the objects that `weir manifests` prints for the controller, and for the builder while a pool is in image mode, with this
     /// image: changes are reverted, missing objects are created, and managed objects that are no longer wanted are deleted [default:
     /// both are left alone]
-    #[arg(long, value_name = "PULLSPEC")]
+    #[arg(long, value_name = "PULLSPEC", value_parser = super::pull_spec::container)]
     pub controller_image: Option<String>,
     /// Pods of the controller, and of the builder: one leads, the others are standbys
     #[arg(long, value_name = "N", default_value_t = REPLICAS, requires = "controller_image")]
     pub controller_replicas: u32,
     /// Image that has buildah, for the pods that build OS images [default: that of the release]
-    #[arg(long, value_name = "PULLSPEC", requires = "controller_image")]
+    #[arg(long, value_name = "PULLSPEC", requires = "controller_image", value_parser = super::pull_spec::container)]
     pub builder_image: Option<String>,
     /// Leave out the ServiceMonitors of both; otherwise they are created if the cluster has the kind
     #[arg(long, requires = "controller_image")]

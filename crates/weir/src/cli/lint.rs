@@ -1,6 +1,6 @@
 //! `weir lint`: what is wrong with manifests, before a cluster sees them.
 
-use super::{harmless, print};
+use super::{in_line, print};
 use crate::exit::Outcome;
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ impl Lint {
         }
         found.extend(seen.barren().map(|(path, why)| nothing_found(path, &why)));
         let text = match self.output {
-            None => harmless(found.iter().map(|placed| format!("{}\n", placed.line())).collect()),
+            None => found.iter().map(|placed| in_line(&placed.line()) + "\n").collect(),
             Some(Output::Json) => {
                 serde_json::to_string_pretty(&found.iter().map(Placed::json).collect::<Vec<_>>())? + "\n"
             }

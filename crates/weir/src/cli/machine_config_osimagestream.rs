@@ -114,7 +114,8 @@ fn unknown(command: &str) -> String {
 }
 
 fn failed(text: &str) -> ExitCode {
-    tell!("Error: {text}");
+    // What is wrong with a command line may take several.
+    format!("Error: {text}").lines().for_each(|line| tell!("{line}"));
     ExitCode::FAILURE
 }
 

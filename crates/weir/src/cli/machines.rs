@@ -49,7 +49,7 @@ impl Machines {
 
 /// Reads faults; errors name line and field.
 fn faults(text: &str) -> Result<Faults> {
-    let faults: Faults = serde_saphyr::from_str(text)?;
+    let faults: Faults = weir_manifests::from_yaml(text)?;
     faults.check()?;
     Ok(faults)
 }
@@ -92,5 +92,6 @@ mod tests {
         let time = said("faults:\n- fault: never-returns\n  nodes: w\n  for: soon\n");
         assert!(time.contains("write one such as 500ms"), "{time}");
         assert!(said("faults:\n- {fault: slow, nodes: w}\n").contains("faults[0].factor"));
+        assert_eq!(said("faults: 5\n"), "line 1: a list is expected here (column 9)");
     }
 }

@@ -3,7 +3,7 @@
 use super::cluster::Cluster;
 use crate::{
     inputs,
-    rollout_objects::{self, POOL, configuration_of_cluster},
+    rollout_objects::{self, configuration_of_cluster},
 };
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use serde_json::Value;
 use std::path::PathBuf;
 use weir_distro::Profile;
-use weir_manifests::Kind;
 use weir_rules::world::{AsOf, World};
 
 /// Where the manifests are, and for which distribution
@@ -54,16 +53,16 @@ impl Given {
     /// # Errors
     /// When it cannot be read, or files hold no pool.
     pub fn world(&self, command: &str) -> Result<World> {
-        self.world_with(command, &[POOL])
+        self.world_with(command, rollout_objects::of_files)
     }
 
-    /// As [`Self::world`], where of files only objects of these kinds must be there.
+    /// As [`Self::world`], where files are read like this.
     ///
     /// # Errors
-    /// When it cannot be read, or files hold no object of one of these kinds.
-    pub fn world_with(&self, command: &str, needed: &[Kind<'_>]) -> Result<World> {
+    /// When it cannot be read.
+    pub fn world_with(&self, command: &str, of_files: impl FnOnce(&[PathBuf]) -> Result<World>) -> Result<World> {
         if !self.files.is_empty() {
-            return rollout_objects::of_files_with(&self.files, needed);
+            return of_files(&self.files);
         }
         runtime()?.block_on(async { rollout_objects::of_cluster(&self.cluster.connect(command).await?).await })
     }

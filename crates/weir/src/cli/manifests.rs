@@ -15,7 +15,7 @@ use weir_sim::duration;
 #[derive(Debug, clap::Args)]
 pub struct Manifests {
     /// Image that contains this program
-    #[arg(long, value_name = "PULLSPEC")]
+    #[arg(long, value_name = "PULLSPEC", value_parser = super::pull_spec::container)]
     pub image: String,
     /// Pods of each component: one leads, the others are standbys
     #[arg(long, value_name = "N", default_value_t = REPLICAS)]
@@ -36,7 +36,7 @@ pub struct Manifests {
     #[arg(long)]
     pub operator_keeps_controller: bool,
     /// Image that has buildah, for the pods that build OS images [default: that of the release]
-    #[arg(long, value_name = "PULLSPEC")]
+    #[arg(long, value_name = "PULLSPEC", value_parser = super::pull_spec::container)]
     pub builder_image: Option<String>,
     /// Also the page: read only, for users who may list pools, MachineConfigs and nodes
     #[arg(long)]

@@ -29,6 +29,7 @@ mod manifests;
 mod pause;
 mod payload;
 pub(crate) mod plan;
+mod pull_spec;
 mod render;
 mod resume;
 pub mod run;
@@ -52,7 +53,7 @@ pub use image_source::ImageSource;
 pub use machines::Machines;
 pub use payload::Payload;
 pub use status::Status;
-pub(crate) use terminal::harmless;
+pub(crate) use terminal::{harmless, in_line};
 
 use crate::exit::Outcome;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -243,7 +244,7 @@ pub fn log(verbosity: u8, format: LogFormat) {
     // A line that cannot be written is lost. To say so on the same stderr would fail as well, and end the process.
     let lines = fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| crate::tell::Logged)
         .with_ansi(colour)
         .with_target(false)
         .log_internal_errors(false);

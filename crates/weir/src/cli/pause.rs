@@ -1,6 +1,6 @@
 //! `weir pause`: nodes of a pool get no new configuration, until a time or until somebody resumes it.
 
-use super::{cluster::Cluster, print};
+use super::{cluster::Cluster, in_line, print};
 use crate::{exit::Outcome, inputs, reach::known, rollout_objects};
 use anyhow::{Context as _, Result, bail};
 use jiff::{SignedDuration, Timestamp};
@@ -62,7 +62,7 @@ async fn said(client: &Client, name: &str) -> Result<String> {
     let world = rollout_objects::of_cluster(client).await?;
     let pool = explain(&world, name, Timestamp::now())?;
     let Some(pause) = &pool.pause else { bail!("pool {name} was resumed again at once by somebody else") };
-    let mut text = format!("pool {name} is {}\n", pause.told().unwrap_or_else(|| pause.pause.to_string()));
+    let mut text = format!("pool {name} is {}\n", in_line(&pause.told().unwrap_or_else(|| pause.pause.to_string())));
     let going: Vec<&str> = pool.under_way().into_values().flatten().collect();
     if !going.is_empty() {
         let verb = if going.len() == 1 { "is" } else { "are" };

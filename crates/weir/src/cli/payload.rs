@@ -1,6 +1,6 @@
 //! `weir payload`: building, pushing and inspecting release payloads.
 
-use super::image_source::ImageSource;
+use super::{image_source::ImageSource, in_line};
 use crate::exit::Outcome;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
@@ -265,7 +265,7 @@ impl Inspection {
     fn table(&self) -> String {
         let mut text = String::new();
         // Writing into a String cannot fail.
-        let mut line = |key: &str, value: &str| _ = writeln!(text, "{key:<14}{value}");
+        let mut line = |key: &str, value: &str| _ = writeln!(text, "{key:<14}{}", in_line(value));
         line("Release:", &self.release);
         line("Version:", &self.version);
         line("Distribution:", &self.distribution);

@@ -36,7 +36,7 @@ pub struct Plan {
     default_stream: Option<String>,
     /// Update the cluster to a release: a pull spec, or oci:DIR for an OCI layout. It is read as the cluster reads it, and as the
     /// options for images say
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", value_parser = super::pull_spec::release)]
     release: Option<String>,
     /// What the cluster is like: files with manifests or lists, folders (read recursively) and archives of folders, such as a
     /// must-gather; `-` for standard input; without any, the cluster is read

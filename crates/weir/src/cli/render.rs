@@ -52,7 +52,7 @@ impl Render {
             match inputs::render(&world, pool) {
                 Ok(one) => {
                     if self.explain {
-                        tell!("{}", explanation(name, &one).trim_end());
+                        explanation(name, &one).iter().for_each(|line| tell!("{line}"));
                     }
                     printer.print(&one)?;
                 }
@@ -105,13 +105,9 @@ impl Printer {
 }
 
 /// Where every part of a pool's configuration comes from, one line each.
-fn explanation(pool: &str, rendered: &Rendered) -> String {
+fn explanation(pool: &str, rendered: &Rendered) -> Vec<String> {
     let provenance = &rendered.provenance;
-    let mut text = format!("pool {pool}: {} from {}\n", rendered.name(), provenance.configs().join(", "));
-    for address in provenance.addresses() {
-        if let Some(trace) = provenance.trace(address) {
-            text.push_str(&format!("  {address}: {}\n", trace));
-        }
-    }
-    text
+    let head = format!("pool {pool}: {} from {}", rendered.name(), provenance.configs().join(", "));
+    let traced = |address: &str| Some(format!("  {address}: {}", provenance.trace(address)?));
+    std::iter::once(head).chain(provenance.addresses().filter_map(traced)).collect()
 }

@@ -44,7 +44,7 @@ pub struct BuilderOptions {
     pub options: Options,
     /// Image that has buildah, for the pods that build OS images [default: machine-config-operator of the release, as ConfigMap
     /// machine-config-operator-images names it]
-    #[arg(long, value_name = "PULLSPEC")]
+    #[arg(long, value_name = "PULLSPEC", value_parser = super::pull_spec::container)]
     pub builder_image: Option<String>,
 }
 
@@ -67,7 +67,7 @@ pub struct Options {
     pub cluster: Cluster,
     /// Release image for an API server that is not OpenShift: a pull spec, or oci:DIR for an OCI layout. What OpenShift
     /// would have is created where missing, and refused where it differs [default: from ClusterVersion]
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", value_parser = super::pull_spec::release)]
     pub release: Option<String>,
     /// Move objects that an earlier run created for another release to this one
     #[arg(long, requires = "release")]
@@ -102,8 +102,8 @@ pub struct Options {
     pub settle: Duration,
     /// Pull spec of the image that this program runs from, for the versions that the ClusterOperator reports, and for the pods that
     /// build OS images, which get the program from it
-    #[arg(long, value_name = "PULLSPEC", default_value = "", hide_default_value = true)]
-    pub operator_image: String,
+    #[arg(long, value_name = "PULLSPEC", value_parser = super::pull_spec::container)]
+    pub operator_image: Option<String>,
     /// Serve /metrics, /healthz and /readyz here over plain HTTP; port 0 takes a free one [default: nowhere]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub metrics_bind: Option<SocketAddr>,

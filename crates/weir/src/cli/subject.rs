@@ -86,7 +86,7 @@ impl Subject {
         if given.files.is_empty() && subjects.iter().all(|subject| matches!(subject, Self::Ignition(_))) {
             return Ok(World::default());
         }
-        given.world_with(command, &needed(subjects))
+        given.world_with(command, |files| Self::read(subjects, files))
     }
 
     /// As [`Self::world`], of these files.
@@ -94,7 +94,15 @@ impl Subject {
     /// # Errors
     /// As [`Self::world`].
     pub(super) fn world_of(&self, files: &[PathBuf]) -> Result<World> {
-        rollout_objects::of_files_with(files, self.needs())
+        Self::read(&[self], files)
+    }
+
+    /// What is rendered may depend on any file, and what is named only on its own.
+    fn read(subjects: &[&Self], files: &[PathBuf]) -> Result<World> {
+        if subjects.iter().any(|subject| matches!(subject, Self::Pool(_))) {
+            return rollout_objects::of_files_with(files, &needed(subjects));
+        }
+        rollout_objects::named_of_files(files, &needed(subjects))
     }
 
     /// The configuration.

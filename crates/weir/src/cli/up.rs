@@ -11,7 +11,7 @@ use weir_sim::{Nodes, duration};
 #[derive(Debug, Args)]
 pub struct Up {
     /// Release image: a pull spec, or oci:DIR for an OCI layout [default: a built-in sample payload]
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", value_parser = super::pull_spec::release)]
     pub release: Option<String>,
     /// Distribution [default: detected from the release]
     #[arg(long, value_name = "NAME", value_parser = distribution)]

@@ -31,7 +31,7 @@ use weir_rules::{
 #[derive(Debug, clap::Args)]
 pub struct Update {
     /// The release: a pull spec, or oci:DIR for an OCI layout
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", value_parser = super::pull_spec::release)]
     to: String,
     /// Only show what would happen
     #[arg(long)]

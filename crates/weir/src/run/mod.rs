@@ -191,7 +191,7 @@ async fn until_asked(told: &watch::Receiver<bool>, work: impl Future<Output = ()
 /// Jobs that the cluster runs. Its nodes are taken to have the architecture of this process.
 fn build_settings(options: &Options, builder: Option<String>) -> Settings {
     let worker = Worker::Cluster { architecture: Platform::host().architecture };
-    Settings { worker, program: options.operator_image.clone(), builder }
+    Settings { worker, program: options.operator_image.clone().unwrap_or_default(), builder }
 }
 
 /// Builds OS images, if that is what the process is for. One that does everything waits for the lease meanwhile.
@@ -256,7 +256,8 @@ async fn control(role: Role, context: &Context, started: &Started, options: &Opt
         },
         async {
             if role.operates() {
-                let operator = Operator::new(context.clone()).of_image(&options.operator_image);
+                let operator =
+                    Operator::new(context.clone()).of_image(options.operator_image.as_deref().unwrap_or_default());
                 Box::pin(operator.keeping(kept.always).for_builds(kept.for_builds).run()).await;
             }
         },

@@ -337,3 +337,35 @@ fn wrong_usage_exits_with_2_and_says_how_it_is_right() -> Result<()> {
     assert_eq!(output.status.code(), Some(2), "a time-out without --until has nothing to end");
     Ok(())
 }
+
+#[test]
+fn a_pull_spec_that_is_none_is_refused_before_anything_is_written() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let at = folder.path().join("out");
+    let out = at.to_str().context("utf-8")?;
+    let no_tag = "\"nope:::\": there is no tag after the last :";
+    for (arguments, option, why) in [
+        (&["manifests", "--image", "nope:::", "-o", out][..], "--image", no_tag),
+        (&["manifests", "--image", "docker://a.io/b", "-o", out], "--image", "without docker://: write \"a.io/b\""),
+        (&["manifests", "--image", "a.io/b", "--builder-image", "a.io/B", "-o", out], "--builder-image", "lower case"),
+        (&["run", "operator", "--controller-image", "nope:::"], "--controller-image", no_tag),
+        (&["run", "all", "--operator-image", ""], "--operator-image", "there is no name"),
+        (&["run", "all", "--release", "nope:::"], "--release", no_tag),
+        (&["up", "--release", "nope:::", "--data-dir", out], "--release", no_tag),
+        (&["update", "--to", "nope:::"], "--to", no_tag),
+        (&["plan", "--release", "nope:::", "--from", "none"], "--release", no_tag),
+        (&["generate", "--release", "nope:::", "-f", "none"], "--release", no_tag),
+        (
+            &["explain", "file", "/etc/motd", "--pool", "worker", "--release", "nope:::", "-f", "none"],
+            "--release",
+            no_tag,
+        ),
+    ] {
+        let output = weir(arguments)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(output.stdout.is_empty() && said.contains(option) && said.contains(why), "{arguments:?}: {said}");
+    }
+    assert!(!at.exists());
+    Ok(())
+}

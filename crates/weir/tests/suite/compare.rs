@@ -55,6 +55,40 @@ fn write(folder: &Path, name: &str, items: &[Value]) -> Result<()> {
     Ok(fs::write(folder.join(name), json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string())?)
 }
 
+/// What is named is read, whatever is wrong with other files; a pool is not rendered without what they may hold.
+#[test]
+fn another_file_that_is_damaged_hides_nothing_that_is_named() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    fs::create_dir(folder.join("state"))?;
+    write(folder, "state/all.json", &cluster())?;
+    fs::write(folder.join("state/cut.yaml"), "kind: MachineConfig\nmetadata: {name: 99-cut")?;
+    fs::write(folder.join("state/notes.yaml"), "to: do\n")?;
+    for from in ["rendered-worker-old", "node/worker-0"] {
+        let output = weir(folder, &["extract", from, "/etc/motd", "--from", "state"])?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"one\ntwo\n"[..]), "{said}");
+        assert!(said.contains("2 files could not be read and were passed over: state/cut.yaml: "), "{said}");
+        assert!(said.contains("; state/notes.yaml: document 1 (line 1): the object has no kind"), "{said}");
+    }
+    let output = weir(folder, &["diff", "rendered-worker-old", "00-base", "--from", "state"])?;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    for (arguments, part) in [
+        (&["extract", "mcp/worker", "/etc/motd", "--from", "state"][..], "error: state/cut.yaml: "),
+        (
+            &["extract", "99-cut", "/etc/motd", "--from", "state"],
+            "error: there is no MachineConfig 99-cut among the files",
+        ),
+        // Named by whoever asks, it is to be read.
+        (&["extract", "00-base", "/etc/motd", "--from", "state/all.json", "state/cut.yaml"], "error: state/cut.yaml: "),
+    ] {
+        let output = weir(folder, arguments)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && output.stdout.is_empty() && said.contains(part), "{said}");
+    }
+    Ok(())
+}
+
 #[test]
 fn what_a_node_would_notice_is_shown_line_by_line() -> Result<()> {
     let folder = tempfile::tempdir()?;

@@ -173,7 +173,7 @@ fn every_command_says_the_same_of_a_must_gather_packed_or_not() -> Result<()> {
             ensure!(output.status.success(), "{command:?} --from {input}: {said}");
             ensure!(told.contains(part), "{command:?} --from {input}: {told}");
             ensure!(
-                said.ends_with("1 file could not be read and was passed over; -v names it\n"),
+                said.contains("1 file could not be read and was passed over: must-gather"),
                 "{command:?} {input}: {said}"
             );
             // Conditions that nobody has set yet and forecasts are of now, and for how long something is so depends on when it is asked.
@@ -335,6 +335,34 @@ fn an_object_with_a_field_of_a_wrong_type_is_named_and_the_others_are_read() -> 
     Ok(())
 }
 
+/// What has no name is no object of a cluster: whoever wrote it is told, and where a tool collected it, it is named and passed over.
+#[test]
+fn an_object_without_a_name_is_unreadable() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    let state = super::why::state(folder, false)?;
+    fs::create_dir(folder.join("gathered"))?;
+    fs::copy(&state, folder.join("gathered/state.json"))?;
+    put(&folder.join("gathered/event-filter.html"), "")?;
+    for kind in ["Node", "MachineConfig"] {
+        let version = if kind == "Node" { "v1" } else { "machineconfiguration.openshift.io/v1" };
+        let object = json!({"apiVersion": version, "kind": kind, "metadata": {"labels": {"node-role.kubernetes.io/worker": ""}}});
+        let said = format!("nameless.json: document 1 (line 1): a {kind} without a name; write metadata.name");
+        put(&folder.join("nameless.json"), &object.to_string())?;
+        put(&folder.join("gathered/nameless.json"), &object.to_string())?;
+        for arguments in [&["status"][..], &["plan"], &["why", "mcp/worker"]] {
+            let refused = weir(folder, &[arguments, &["--from", "nameless.json", &state]].concat())?;
+            let told = String::from_utf8_lossy(&refused.stderr);
+            ensure!(refused.status.code() == Some(1) && told.contains(&format!("error: {said}")), "{told}");
+            let passed_over = weir(folder, &[arguments, &["--from", "gathered"]].concat())?;
+            let told = String::from_utf8_lossy(&passed_over.stderr);
+            ensure!(passed_over.status.success(), "{told}");
+            ensure!(told.contains(&format!("1 file could not be read and was passed over: gathered/{said}")), "{told}");
+        }
+    }
+    Ok(())
+}
+
 /// A history that is there is not taken for none.
 #[test]
 fn a_history_that_cannot_be_read_is_told() -> Result<()> {
@@ -358,6 +386,44 @@ fn a_history_that_cannot_be_read_is_told() -> Result<()> {
         let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         ensure!(output.status.code() == Some(code) && said.contains(why), "{arguments:?}: {:?} {said}", output.status);
         ensure!(arguments[0] != "plan" || told.contains(why), "{told}");
+    }
+    Ok(())
+}
+
+/// What others wrote gives no orders to a terminal, and passes for no line of weir's.
+#[test]
+fn text_of_others_stays_text_wherever_it_is_printed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    let mut all: Value = serde_json::from_str(&fs::read_to_string(super::why::state(folder, false)?)?)?;
+    let items = all["items"].as_array_mut().context("items")?;
+    let motd = items.iter_mut().find(|item| item["metadata"]["name"] == "99-worker-motd").context("99-worker-motd")?;
+    motd["metadata"]["name"] = "99-worker-motd\nerror: forged\u{1b}[2J".into();
+    motd["spec"]["config"]["storage"]["files"][0]["contents"] = json!({"source": "data:,a%1B%5B2Jb%0A"});
+    let mut odd = motd.clone();
+    odd["spec"]["kernelArguments"] = json!(5);
+    let streams = items.iter_mut().find(|item| item["kind"] == "OSImageStream").context("streams")?;
+    streams["status"]["availableStreams"][0]["osExtensionsImage"] = "r/x\nerror: forged".into();
+    put(&folder.join("state.json"), &all.to_string())?;
+    put(&folder.join("odd.json"), &odd.to_string())?;
+    let name = r"MachineConfig 99-worker-motd\nerror: forged\u{1b}[2J";
+    for (arguments, code, shown) in [
+        (&["lint", "-f", "state.json"][..], 1, name),
+        (&["render", "-f", "odd.json"], 1, name),
+        (&["render", "--explain", "-f", "state.json"], 0, r"99-worker-motd\nerror: forged\u{1b}[2J"),
+        (&["explain", "file", "/etc/motd", "--pool", "worker", "-f", "state.json"], 0, name),
+        (&["explain", "file", "/etc/motd", "--pool", "worker", "-f", "state.json"], 0, "\na\\u{1b}[2Jb\n"),
+        (&["explain", "stream", "-f", "state.json"], 0, "  extensions image: r/x\\nerror: forged\n"),
+        (&["status", "--from", "odd.json", "state.json"], 1, name),
+    ] {
+        let output = weir(folder, arguments)?;
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        ensure!(
+            output.status.code() == Some(code) && said.contains(shown),
+            "{arguments:?}: {:?} {said}",
+            output.status
+        );
+        ensure!(!said.contains('\u{1b}') && !said.lines().any(|line| line.starts_with("error: forged")), "{said:?}");
     }
     Ok(())
 }

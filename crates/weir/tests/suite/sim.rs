@@ -52,8 +52,9 @@ fn a_life_from_a_file_is_lived_and_one_that_is_wrong_is_named_with_its_line_or_f
     let shrunk = live(LIFE, &["--shrink"])?;
     assert_eq!((shrunk.status.code(), shrunk.stdout.len()), (Some(0), 0), "everything held");
     for (what, instead, said) in [
-        ("okd", "none", "line 2 column"),
-        ("at: 10s", "at: soon", "line 4 column"),
+        ("okd", "none", "line 2: "),
+        ("at: 10s", "at: soon", "line 4: "),
+        ("seed: 1", "seed: one", "line 1: a whole number that is not negative is expected here (column 7)"),
         ("at: 10s", "at: 99h", "events[0].at: "),
         ("seed: 1", "sed: 1", "sed"),
     ] {
@@ -61,6 +62,7 @@ fn a_life_from_a_file_is_lived_and_one_that_is_wrong_is_named_with_its_line_or_f
         let told = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert_eq!(refused.status.code(), Some(1), "{told}");
         assert!(told.starts_with("error: life.yaml: ") && told.contains(said), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
     }
     let large = live(&format!("{LIFE}#{}", "x".repeat(1 << 20)), &[])?;
     assert!(String::from_utf8_lossy(&large.stderr).contains("no larger than 1048576 bytes"));

@@ -1,6 +1,6 @@
 //! `weir explain file`: where a file on a pool's machines comes from, and its contents.
 
-use super::super::{Output, image_source::ImageSource, manifest_source::Given};
+use super::super::{Output, harmless, image_source::ImageSource, in_line, manifest_source::Given};
 use crate::{exit::Outcome, generate, inputs};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ pub(super) struct File {
     #[arg(long, value_name = "DIR", conflicts_with = "release")]
     templates: Option<PathBuf>,
     /// Release whose templates are looked at: a pull spec, or oci:DIR for an OCI layout [default: the sample, where the cluster runs it]
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", value_parser = super::super::pull_spec::release)]
     release: Option<String>,
     /// Print JSON or YAML instead of text
     #[arg(short, long, value_enum)]
@@ -98,38 +98,19 @@ impl File {
     }
 
     fn text(&self, generated: &BTreeMap<String, String>, trace: &Trace, file: &Value, image: Option<&str>) -> String {
-        let mut text = format!("{} on machines of pool {}: {}\n", self.path, self.pool, trace);
+        let mut lines = vec![format!("{} on machines of pool {}: {}", self.path, self.pool, trace)];
         for contribution in &trace.contributions {
             let fields = contribution.fields.iter().filter(|f| *f != "path").map(String::as_str);
-            text.push_str(&format!(
-                "  MachineConfig {} gives {}\n",
-                contribution.config,
-                fields.collect::<Vec<_>>().join(", ")
-            ));
+            let fields = fields.collect::<Vec<_>>().join(", ");
+            lines.push(format!("  MachineConfig {} gives {fields}", contribution.config));
         }
         for (config, made_of) in generated {
-            text.push_str(&format!("  MachineConfig {config} is generated from {made_of}\n"));
+            lines.push(format!("  MachineConfig {config} is generated from {made_of}"));
         }
-        if let Some(image) = image {
-            text.push_str(&format!("  {image}\n"));
-        }
-        if let Some(mode) = file["mode"].as_i64() {
-            text.push_str(&format!("  mode {mode:04o}\n"));
-        }
-        text.push('\n');
-        match Contents::of_resource(file["contents"].as_object()) {
-            Contents::None => text.push_str("(nothing is said about its contents)\n"),
-            Contents::Text(contents) => {
-                text.push_str(&contents);
-                if !contents.ends_with('\n') && !contents.is_empty() {
-                    text.push('\n');
-                }
-            }
-            Contents::Binary(bytes) => text.push_str(&format!("({} bytes that are no text)\n", bytes.len())),
-            Contents::Remote(url) => text.push_str(&format!("(fetched from {url})\n")),
-            Contents::Unreadable { why, .. } => text.push_str(&format!("({why})\n")),
-        }
-        text
+        lines.extend(image.map(|image| format!("  {image}")));
+        lines.extend(file["mode"].as_i64().map(|mode| format!("  mode {mode:04o}")));
+        let head: String = lines.iter().map(|line| in_line(line) + "\n").collect();
+        format!("{head}\n{}", contents(file))
     }
 
     fn json(&self, generated: &BTreeMap<String, String>, trace: &Trace, file: &Value, image: Option<&str>) -> Value {
@@ -146,6 +127,18 @@ impl File {
             "contributions": contributions.collect::<Vec<_>>(), "generatedFrom": generated, "shadowed": trace.shadowed, "file": file,
             "imageMode": image,
         })
+    }
+}
+
+/// The contents of a file, as lines for people.
+fn contents(file: &Value) -> String {
+    match Contents::of_resource(file["contents"].as_object()) {
+        Contents::None => "(nothing is said about its contents)\n".to_owned(),
+        Contents::Text(text) if text.is_empty() || text.ends_with('\n') => harmless(text),
+        Contents::Text(text) => harmless(text) + "\n",
+        Contents::Binary(bytes) => format!("({} bytes that are no text)\n", bytes.len()),
+        Contents::Remote(url) => in_line(&format!("(fetched from {url})")) + "\n",
+        Contents::Unreadable { why, .. } => in_line(&format!("({why})")) + "\n",
     }
 }
 

@@ -1,6 +1,6 @@
 //! `weir explain stream`: which OS image stream a pool gets, and why.
 
-use super::super::{Output, manifest_source::Given, print};
+use super::super::{Output, in_line, manifest_source::Given, print};
 use crate::{exit::Outcome, inputs};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -114,28 +114,29 @@ fn streams(world: &World) -> Vec<Value> {
 }
 
 fn text(whole: &Value) -> String {
-    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let word = |value: &Value| in_line(value.as_str().unwrap_or_default());
     let mut text = String::new();
     for pool in whole["pools"].as_array().into_iter().flatten() {
         let name = word(&pool["pool"]);
         if let Some(error) = pool["error"].as_str() {
-            text.push_str(&format!("pool {name} gets no stream: {error}\n"));
+            text.push_str(&format!("pool {name} gets no stream: {}\n", in_line(error)));
             continue;
         }
-        let stream = pool["stream"].as_str().map_or_else(|| "no stream".to_owned(), |name| format!("stream {name}"));
+        let stream =
+            pool["stream"].as_str().map_or_else(|| "no stream".to_owned(), |name| format!("stream {}", in_line(name)));
         let reason = &pool["reason"];
         text.push_str(&format!("pool {name} gets {stream}: {} ({})\n", word(&reason["text"]), word(&reason["rule"])));
         for (what, image) in [("OS image", &pool["osImage"]), ("extensions image", &pool["osExtensionsImage"])] {
             if let Some(image) = image.as_str().filter(|image| !image.is_empty()) {
-                text.push_str(&format!("  {what}: {image}\n"));
+                text.push_str(&format!("  {what}: {}\n", in_line(image)));
             }
         }
         if let Some(image) = pool["overriddenBy"].as_str() {
-            text.push_str(&format!("  in place of it, a MachineConfig brings {image}\n"));
+            text.push_str(&format!("  in place of it, a MachineConfig brings {}\n", in_line(image)));
         }
         for key in ["state", "text", "pinned"] {
             if let Some(said) = pool["imageMode"][key].as_str() {
-                text.push_str(&format!("  {said}\n"));
+                text.push_str(&format!("  {}\n", in_line(said)));
             }
         }
     }

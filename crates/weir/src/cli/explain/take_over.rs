@@ -1,6 +1,6 @@
 //! `weir explain take-over`: whether what weir generates is what the operator before it generated, and what it would change.
 
-use super::super::{Output, image_source::ImageSource, manifest_source::Given, print};
+use super::super::{Output, image_source::ImageSource, in_line, manifest_source::Given, print};
 use crate::{exit::Outcome, generate};
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
@@ -26,7 +26,7 @@ pub struct TakeOver {
     #[arg(long, value_name = "DIR", conflicts_with = "release")]
     templates: Option<PathBuf>,
     /// Release whose templates are used: a pull spec, or oci:DIR for an OCI layout [default: that of the ControllerConfig]
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", value_parser = super::super::pull_spec::release)]
     release: Option<String>,
     /// Print JSON or YAML instead of text
     #[arg(short, long, value_enum)]
@@ -125,27 +125,30 @@ fn changed_pools(before: &World, after: &World) -> Vec<Value> {
 }
 
 fn text(whole: &Value) -> String {
-    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let word = |value: &Value| in_line(value.as_str().unwrap_or_default());
     let (differences, pools) = (whole["differences"].as_array(), whole["pools"].as_array());
     let version = word(&whole["build"]["version"]);
     let mut text = String::new();
     for difference in differences.into_iter().flatten() {
         text.push_str(&format!("{}\n", word(&difference["text"])));
         if let (Some(there), Some(ours)) = (difference["there"].as_str(), difference["generated"].as_str()) {
-            text.push_str(&format!("  - {there}\n  + {ours}\n"));
+            text.push_str(&format!("  - {}\n  + {}\n", in_line(there), in_line(ours)));
         }
     }
     for pool in pools.into_iter().flatten() {
         let name = word(&pool["pool"]);
         if let Some(why) = pool["unknown"].as_str() {
-            text.push_str(&format!("whether pool {name} changes is not known: {why}\n"));
+            text.push_str(&format!("whether pool {name} changes is not known: {}\n", in_line(why)));
             continue;
         }
         let nodes: Vec<&str> = pool["nodes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let nodes = match nodes[..] {
             [] => "it has no nodes".to_owned(),
             _ => {
-                format!("its nodes get it, and reboot unless a disruption policy says otherwise: {}", nodes.join(", "))
+                format!(
+                    "its nodes get it, and reboot unless a disruption policy says otherwise: {}",
+                    in_line(&nodes.join(", "))
+                )
             }
         };
         let to = word(&pool["to"]);
