@@ -31,6 +31,8 @@
 //! | `nodes` | what each node does, and which pods it loses |
 //! | [`finding`] | what is in the way, and what users should know |
 //! | `preflight` | which of these apply |
+//! | `logins` | whether the Secrets are there that images are built with |
+//! | `notes` | what of a change has no effect, and which nodes have no part in it |
 //! | `text`, `data`, `markdown` | nothing: they print it |
 
 mod admission;
@@ -38,8 +40,10 @@ pub mod change;
 mod data;
 pub mod finding;
 mod generated;
+mod logins;
 mod markdown;
 mod nodes;
+mod notes;
 mod open;
 mod order;
 mod preflight;
@@ -52,6 +56,7 @@ mod text;
 pub use change::{Change, Changed, Refused};
 pub use data::data;
 pub use finding::{Code, Finding};
+pub use logins::secrets;
 pub use markdown::markdown;
 pub use preflight::PACKAGES;
 pub use release::Payload;
@@ -82,6 +87,8 @@ pub struct Facts {
     pub accepted: BTreeSet<Code>,
     /// What whoever read the world knows to be missing in it.
     pub unknown: Vec<String>,
+    /// Secrets of the operator's namespace that were looked for by name, and whether each is there.
+    pub secrets: BTreeMap<String, bool>,
     /// Whether images are built by a builder that runs no programs, and so installs no packages, as that of `weir up` is.
     pub builds_without_programs: bool,
 }
@@ -117,6 +124,8 @@ pub struct Plan {
     pub unknown: Vec<String>,
     /// Pools that every cluster has, and that files leave out.
     pub missing: Vec<String>,
+    /// How many nodes files leave out, of pools of whose other nodes something is known (R-NOTES-4).
+    pub unseen: usize,
     /// The objects that decide about all nodes, as they were.
     pub depends_on: Vec<DependsOn>,
     /// When it was made; of files the time that they are of (R-WORLD-4).
@@ -296,21 +305,26 @@ pub fn plan(before: &World, changes: &[Change], facts: &Facts, now: Timestamp) -
     let templates = releases().next_back().map(|release| &release.templates);
     let generated = generated::regenerate(before, &mut after, templates, now);
     change::finish(&mut after, changes);
-    let open = open::pools(before, &after, generated.inputs, &generated.stuck);
-    let targets = target::targets(before, &mut after, facts);
+    let open = open::pools(before, &after, &generated);
+    let mut targets = target::targets(before, &mut after, facts);
+    logins::refuse(before, &after, &mut targets, facts);
     let without_image = targets.iter().filter(|target| target.refused.is_some()).map(|target| target.pool.as_str());
     let without_image = without_image.collect();
     let order = order::forward(&without(&after, &open), &without_image, now);
     let meanwhile = order::meanwhile(before, &after, (&order, &without_image), now);
     let pools = nodes::pools(&after, &targets, (&order, &open), now);
-    let (mut findings, mut unknown) = preflight::findings(&after, &targets, &pools, facts);
+    let (mut findings, mut unknown) = preflight::findings(&after, (&targets, &open), &pools, facts);
     findings.extend(generated.findings);
     findings.extend(preflight::without_pool(before, &after));
+    findings.extend(notes::findings(before, &after, &changed));
     findings.extend(preflight::meanwhile(before, &after, meanwhile));
     findings.extend(releases().flat_map(|release| release::findings(before, release)));
     findings.sort_by_key(|finding| (!finding.inhibits(), finding.code));
     let missing: Vec<&str> = before.views().left_out();
     unknown.extend(open::said(&open, &missing, before, &pools));
+    unknown.extend(logins::not_known(&after, &targets, facts));
+    let left_out = notes::nodes_left_out(&after);
+    unknown.extend(left_out.iter().map(ToString::to_string));
     unknown.extend(of_changes);
     unknown.extend(generated.unknown);
     let odd = unreadable::all(&after.unreadable);
@@ -320,6 +334,7 @@ pub fn plan(before: &World, changes: &[Change], facts: &Facts, now: Timestamp) -
     unknown.extend(facts.unknown.iter().cloned());
     Ok(Plan {
         changes: changed,
+        unseen: notes::unseen(&left_out, &pools),
         pools,
         waves: order.waves,
         findings,
@@ -415,7 +430,7 @@ impl Plan {
     #[must_use]
     pub fn changes_nothing(&self) -> bool {
         let stays = |pool: &PoolPlan| !pool.changes() && !pool.is_unknown();
-        self.acting().next().is_none() && self.pools.iter().all(stays) && self.missing.is_empty()
+        self.acting().next().is_none() && self.pools.iter().all(stays) && self.missing.is_empty() && self.unseen == 0
     }
 
     /// Pools of which it is not known what their nodes do.
@@ -427,6 +442,7 @@ impl Plan {
     #[must_use]
     pub fn leaves_open(&self) -> bool {
         !self.missing.is_empty()
+            || self.unseen > 0
             || self.unknown_pools().next().is_some()
             || self.acting().any(|node| node.effect.is_err())
     }

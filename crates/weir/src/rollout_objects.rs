@@ -9,7 +9,11 @@ use k8s_openapi::api::{
 use kube::{Api, Client, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::{fmt::Debug, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    path::PathBuf,
+};
 use weir_api::{
     APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterOperator, ClusterVersion,
     ContainerRuntimeConfig, ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet,
@@ -258,6 +262,18 @@ fn lean(pod: Pod) -> Pod {
         spec: Some(PodSpec { node_name: node, ..PodSpec::default() }),
         status: Some(PodStatus { phase, ..PodStatus::default() }),
     }
+}
+
+/// Which Secrets of these names the operator's namespace has. Those that may not be read are left out.
+pub async fn secrets_of_cluster(client: &Client, names: BTreeSet<String>) -> BTreeMap<String, bool> {
+    let secrets = Api::<Secret>::namespaced(client.clone(), OPERATOR_NAMESPACE);
+    let mut found = BTreeMap::new();
+    for name in names {
+        if let Ok(secret) = secrets.get_metadata_opt(&name).await {
+            found.insert(name, secret.is_some());
+        }
+    }
+    found
 }
 
 /// Reads a whole cluster.

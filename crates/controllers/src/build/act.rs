@@ -19,7 +19,7 @@ use weir_rules::{
     build::{
         conditions::{State, conditions},
         identity::Made,
-        logins::logins,
+        logins::{NoSecret, logins},
         pool::ImageBuild,
         progress::lasted,
         seed,
@@ -45,12 +45,7 @@ impl Writer<'_> {
     pub(super) async fn secret(&self, name: &str) -> Result<Secret, Stopped> {
         let api: Api<Secret> = Api::namespaced(self.context.client.clone(), OPERATOR_NAMESPACE);
         let found = optional(api.get(name).await).map_err(|source| Error::new::<Secret>("reading", name, source))?;
-        let missing = || {
-            Stopped::Refused(format!(
-                "there is no Secret {name:?} in namespace {OPERATOR_NAMESPACE}: make it there, of type kubernetes.io/dockerconfigjson, \
-                 or name another one"
-            ))
-        };
+        let missing = || Stopped::Refused(NoSecret { name: name.to_owned() }.to_string());
         let secret = found.ok_or_else(missing)?;
         match logins(&secret) {
             Ok(_) => Ok(secret),

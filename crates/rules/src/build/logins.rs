@@ -30,6 +30,16 @@ pub struct BadLogins {
     pub why: String,
 }
 
+/// That a Secret which a MachineOSConfig names is not there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no Secret {name:?} in namespace {OPERATOR_NAMESPACE}: make it there, of type {SECRET_TYPE}, or name another one"
+)]
+pub struct NoSecret {
+    /// Its name.
+    pub name: String,
+}
+
 /// The logins of a Secret, as a docker config.
 ///
 /// # Errors

@@ -75,8 +75,7 @@ pub fn ready(world: &World, config: &MachineOSConfig, ability: Ability<'_>) -> R
     let pools = world.pool_views();
     let name = &config.spec.machine_config_pool.name;
     let Some(pool) = pools.iter().find(|pool| pool.name == name) else {
-        let why = format!("there is no MachineConfigPool {name:?}: make it, or name another in spec.machineConfigPool");
-        return Err(NotReady::Refused(vec![why]));
+        return Err(NotReady::Refused(vec![no_such_pool(name)]));
     };
     let (target, rendered, base) = rendered(world, config, pool, &pools)?;
     let mut refused = Vec::new();
@@ -116,6 +115,11 @@ pub fn ready(world: &World, config: &MachineOSConfig, ability: Ability<'_>) -> R
     } else {
         Err(NotReady::Refused(refused))
     }
+}
+
+/// That the pool of a MachineOSConfig does not exist.
+pub(crate) fn no_such_pool(name: &str) -> String {
+    format!("there is no MachineConfigPool {name:?}: make it, or name another in spec.machineConfigPool")
 }
 
 /// The build of what the pool is rendered to, and what it is built on.

@@ -63,6 +63,8 @@ pub enum Code {
     Meanwhile,
     /// Pods are lost: nobody starts them elsewhere.
     PodsLost,
+    /// No pool takes an object of the change.
+    NoPool,
 }
 
 /// How a finding counts.
@@ -76,7 +78,7 @@ enum Counts {
 
 impl Code {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Render,
         Self::ImageConflict,
         Self::StreamGone,
@@ -104,6 +106,7 @@ impl Code {
         Self::Stays,
         Self::Meanwhile,
         Self::PodsLost,
+        Self::NoPool,
     ];
 
     const fn row(self) -> (&'static str, Counts) {
@@ -136,6 +139,7 @@ impl Code {
             Self::Stays => ("R-PLAN-STAYS", Notice),
             Self::Meanwhile => ("R-PLAN-MEANWHILE", Notice),
             Self::PodsLost => ("R-PLAN-PODS-LOST", Notice),
+            Self::NoPool => ("R-PLAN-NO-POOL", Notice),
         }
     }
 
@@ -182,6 +186,7 @@ impl Code {
             Self::Stays => "nodes stay behind until somebody does something",
             Self::Meanwhile => "nodes may be told of what was wanted before, too, until the change takes effect",
             Self::PodsLost => "pods that no controller owns are gone after a drain",
+            Self::NoPool => "no pool takes an object of the change, which has no effect",
         }
     }
 

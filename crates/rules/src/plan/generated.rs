@@ -8,15 +8,18 @@
 //! that concerns it changes, it is not known what will be generated from it once it can be.
 //! R-REGENERATE-4 After an update, the MachineConfigs of templates are generated from those of the release, and settings are applied on
 //! top of these.
+//! R-REGENERATE-5 What is generated for registries otherwise than before is not explained where files give something else than what is there
+//! even without the change, and hold no object of one of the kinds that it is generated from: that object may be left out.
 
 use super::finding::{Code, Finding};
 use crate::{
     generated::base,
     render::Build,
+    runtime::image::generated_name,
     view::Annotations,
     world::{
         World,
-        generated::{Generators, Item, ReleaseTemplates, plan::Subject},
+        generated::{Generators, IMAGE, Item, ReleaseTemplates, difference::difference},
         why::refused_mirrors,
     },
 };
@@ -38,6 +41,8 @@ pub(super) struct Regenerated {
     pub(super) inputs: Inputs,
     /// Objects from which nothing can be generated, before and after a change of what concerns them.
     pub(super) stuck: Vec<String>,
+    /// MachineConfigs for registries that files do not explain (R-REGENERATE-5).
+    pub(super) unexplained: Vec<String>,
 }
 
 /// What changes of what MachineConfigs are generated from.
@@ -85,7 +90,11 @@ pub(super) fn regenerate(
         return found;
     }
     let old = items(before, now);
-    let new = templates.map_or_else(|| items(after, now), |templates| items_of_release(after, templates, now));
+    let generate = |world: &World| {
+        templates.map_or_else(|| items(world, now), |templates| items_of_release(world, templates, now))
+    };
+    let new = generate(after);
+    found.unexplained = unexplained(before, (&old, &new));
     for item in &new {
         match item {
             Item::Refused { object, why } if old.contains(item) => {
@@ -100,8 +109,7 @@ pub(super) fn regenerate(
             Item::Gone(name) => after.configs.retain(|config| config.metadata.name.as_ref() != Some(name)),
             Item::Refused { object, why } => {
                 let said = format!("nothing can be generated from {object}: {why}");
-                let mirrors =
-                    refused_mirrors(&after.settings).into_iter().filter(|_| Subject::Image.to_string() == *object);
+                let mirrors = refused_mirrors(&after.settings).into_iter().filter(|_| IMAGE == *object);
                 let mut to_blame: Vec<String> = mirrors.map(|(kind, name)| format!("{kind} {name}")).collect();
                 if to_blame.is_empty() {
                     to_blame.push(object.clone());
@@ -112,10 +120,59 @@ pub(super) fn regenerate(
             Item::Noticed { object, what } => found.unknown.push(format!("{object}: {what}")),
         }
     }
-    let (old, new) = (names(&old), names(&new));
-    let is_dropped = |name: &str| old.contains(name) && !new.contains(name);
-    after.configs.retain(|config| !config.metadata.name.as_deref().is_some_and(is_dropped));
+    drop_ungenerated(after, &names(&old) - &names(&new), generate);
     found
+}
+
+/// Deletes what is no longer generated. What would be generated just as it is there is not written, and stays.
+fn drop_ungenerated(after: &mut World, names: BTreeSet<&str>, generate: impl Fn(&World) -> Vec<Item>) {
+    if names.is_empty() {
+        return;
+    }
+    let is_one = |config: &Arc<MachineConfig>| config.metadata.name.as_deref().is_some_and(|name| names.contains(name));
+    let mut without = after.clone();
+    without.configs.retain(|config| !is_one(config));
+    let again = generate(&without);
+    let is_again =
+        |config: &MachineConfig| config.metadata.name.as_deref().is_some_and(|name| made(&again, name).is_some());
+    after.configs.retain(|config| !is_one(config) || is_again(config));
+}
+
+/// R-REGENERATE-5. Where nothing could be generated, that is said instead (R-REGENERATE-3).
+fn unexplained(before: &World, (old, new): (&[Item], &[Item])) -> Vec<String> {
+    let is_refused = |item: &Item| matches!(item, Item::Refused { object, .. } if object == IMAGE);
+    if before.whole || without(before).is_empty() || old.iter().any(is_refused) {
+        return Vec::new();
+    }
+    let pools = before.pools.iter().filter_map(|pool| pool.metadata.name.as_deref());
+    let is_odd = |name: &String| {
+        let Some(((there, ours), then)) = before.config(name).zip(made(old, name)).zip(made(new, name)) else {
+            return false;
+        };
+        ours != then && difference(there, ours).is_some() && difference(there, then).is_some()
+    };
+    pools.map(generated_name).filter(is_odd).collect()
+}
+
+/// A MachineConfig that is written because it is not there as it is generated.
+fn made<'i>(items: &'i [Item], name: &str) -> Option<&'i MachineConfig> {
+    items.iter().find_map(|item| match item {
+        Item::Made(config) if config.metadata.name.as_deref() == Some(name) => Some(config.as_ref()),
+        _ => None,
+    })
+}
+
+/// Kinds that MachineConfigs for registries are generated from, and of which a world has no object; not every cluster has some.
+pub(super) fn without(world: &World) -> Vec<&'static str> {
+    let settings = &world.settings;
+    let kinds = [
+        ("ImageDigestMirrorSet", settings.digest_mirrors.is_empty()),
+        ("ImageTagMirrorSet", settings.tag_mirrors.is_empty()),
+        ("ImageContentSourcePolicy", settings.content_sources.is_empty()),
+        ("ClusterImagePolicy", settings.cluster_policies.is_empty()),
+        ("ImagePolicy", settings.policies.is_empty()),
+    ];
+    kinds.into_iter().filter(|(_, none)| *none).map(|(kind, _)| kind).collect()
 }
 
 /// What is not the very same of what something is generated from.

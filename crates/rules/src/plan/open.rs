@@ -12,11 +12,22 @@
 //! none covers it takes one at most.
 //! R-OPEN-7 So are all pools if something changes that MachineConfigs are generated from, and an object that these are generated from, too,
 //! cannot be read (R-UNREADABLE).
+//! R-OPEN-8 A pool of files is open if files leave out what decides about its stream, image or features, such as the OSImageStream.
+//! R-OPEN-9 So are all pools of files if MachineConfigs for registries would be generated otherwise, and the files do not explain those that
+//! are there (R-REGENERATE-5): without an object that is left out, mirrors and policies would vanish that stay.
 //!
 //! An open pool has no differences, and nothing is said of its nodes.
 
-use super::{PoolPlan, generated::Inputs};
-use crate::{objects::counted::Count, rollout::actions::Because, rollout::listed, world::World};
+use super::{
+    PoolPlan,
+    generated::{Inputs, Regenerated, without},
+};
+use crate::{
+    objects::counted::Count,
+    rollout::{actions::Because, listed},
+    view::PoolView,
+    world::{World, why::Unknown},
+};
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::MachineConfigPool;
 
@@ -39,19 +50,23 @@ const SETTINGS: [&str; 12] = [
 /// The open pools, and why each is.
 pub(super) type Open = BTreeMap<String, String>;
 
-/// R-OPEN-1 to R-OPEN-4, R-OPEN-7. `stuck` are the objects from which nothing can be generated although something that concerns them changes.
-pub(super) fn pools(before: &World, after: &World, inputs: Inputs, stuck: &[String]) -> Open {
+/// R-OPEN-1 to R-OPEN-4, R-OPEN-7 to R-OPEN-9.
+pub(super) fn pools(before: &World, after: &World, generated: &Regenerated) -> Open {
     let mut open: Open = before.pools.iter().filter_map(|pool| missing_configs(before, pool)).collect();
-    if let Some(why) = of_all(before, after, inputs, stuck) {
+    if let Some(why) = of_all(before, after, generated) {
         for name in after.pools.iter().filter_map(|pool| pool.metadata.name.as_ref()) {
             open.entry(name.clone()).or_insert_with(|| why.clone());
         }
+    }
+    for (name, why) in after.pools.iter().filter_map(|pool| undecided(before, after, pool)) {
+        open.entry(name).or_insert(why);
     }
     open.retain(|name, _| after.pools.iter().any(|pool| pool.metadata.name.as_ref() == Some(name)));
     open
 }
 
-fn of_all(before: &World, after: &World, inputs: Inputs, stuck: &[String]) -> Option<String> {
+fn of_all(before: &World, after: &World, generated: &Regenerated) -> Option<String> {
+    let Regenerated { inputs, stuck, .. } = generated;
     if !stuck.is_empty() {
         return Some(format!("before and after the change, nothing can be generated from {}", stuck.join(", ")));
     }
@@ -66,9 +81,13 @@ fn of_all(before: &World, after: &World, inputs: Inputs, stuck: &[String]) -> Op
         let of = listed(odd.iter().copied().collect::<BTreeSet<_>>());
         return Some(format!("MachineConfigs are generated from {of} too, and not every such object can be read"));
     }
-    if before.whole
-        || !(inputs.kubelets || inputs.runtimes || inputs.registries || inputs.common && has_settings(after))
-    {
+    let of_files = || left_out(after, *inputs).or_else(|| unexplained(before, &generated.unexplained));
+    (!before.whole).then(of_files).flatten()
+}
+
+/// R-OPEN-2.
+fn left_out(after: &World, inputs: Inputs) -> Option<String> {
+    if !(inputs.kubelets || inputs.runtimes || inputs.registries || inputs.common && has_settings(after)) {
         return None;
     }
     let left_out = [
@@ -81,6 +100,17 @@ fn of_all(before: &World, after: &World, inputs: Inputs, stuck: &[String]) -> Op
     (!missing.is_empty()).then(|| {
         format!("MachineConfigs are generated from {} too, which {are} not among the files", missing.join(", "))
     })
+}
+
+/// R-OPEN-9.
+fn unexplained(before: &World, configs: &[String]) -> Option<String> {
+    let (has, is) = if configs.len() == 1 { ("has", "it was") } else { ("have", "they were") };
+    let names = listed(configs.iter().map(String::as_str));
+    let kinds = without(before).join(", ");
+    let found = format!(
+        "MachineConfig {names} {has} something that the files do not explain: an object that {is} generated from may be left out of them, which hold no {kinds}"
+    );
+    (!configs.is_empty()).then_some(found)
 }
 
 /// Whether there is anything that MachineConfigs are generated from.
@@ -109,6 +139,16 @@ fn missing_configs(before: &World, pool: &MachineConfigPool) -> Option<(String, 
     let what = listed(missing.iter().copied());
     let why = format!("of what it is rendered from, {number} {are} not among the files: {what}");
     (!missing.is_empty()).then(|| (pool.metadata.name.clone().unwrap_or_default(), why))
+}
+
+/// R-OPEN-8.
+fn undecided(before: &World, after: &World, pool: &MachineConfigPool) -> Option<(String, String)> {
+    if before.whole {
+        return None;
+    }
+    let view = PoolView::new(pool);
+    let failure = after.parts(&view, &after.pool_views()).err()?;
+    Some((view.name.to_owned(), Unknown::of(&failure, &view)?.why()))
 }
 
 /// What is not known of all of them, for people. `missing` are the pools that files leave out (R-OPEN-5).

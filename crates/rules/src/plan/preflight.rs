@@ -8,7 +8,8 @@
 //! packages. An extension of which it has none is missing, as is one that there is not. One of which it has some is not known: packages
 //! change their names from release to release.
 //! R-PREFLIGHT-4 An OS may need newer processors than nodes have. What nodes have is known from the labels of Node Feature Discovery.
-//! R-PREFLIGHT-5 New machines of a pool boot from the cluster's boot images. Images that are too old cannot be updated to a new OS.
+//! R-PREFLIGHT-5 New machines of a pool boot from the cluster's boot images. Images that are too old cannot be updated to a new OS. Where it
+//! is not known how old they are (R-UPGRADE-5), that is said.
 //! R-PREFLIGHT-6 A drain does not end while a budget allows no eviction. A pod that no controller owns is gone after it.
 //! R-PREFLIGHT-7 Nodes that are still waiting when nobody starts any more stay behind until somebody does something.
 //! R-PREFLIGHT-8 No node of a pool in image mode goes while no image can be built for it (R-READY-1).
@@ -28,6 +29,7 @@ pub(super) use extensions::extensions;
 use super::{
     Facts, ImageFacts, NoEffect, NodePlan, PoolPlan, Started, Target, Turn, Value,
     finding::{Code, Finding},
+    open::Open,
     target::{Failed, PoolTarget, Refused},
 };
 use crate::{
@@ -37,7 +39,7 @@ use crate::{
         WaitReason, listed,
         lost::{Lost, lost},
     },
-    status::cluster_status::upgradeable::{OldBootImages, old_boot_images},
+    status::cluster_status::upgradeable::{BootImages, OldBootImages, age_of_boot_images},
     stream::{StreamError, StreamReason, catalog::due::retained},
     view::NodeView,
     world::World,
@@ -67,12 +69,13 @@ struct Preflight<'a> {
 /// The findings, and what is not known.
 pub(super) fn findings(
     after: &World,
-    targets: &[PoolTarget],
+    (targets, open): (&[PoolTarget], &Open),
     pools: &[PoolPlan],
     facts: &Facts,
 ) -> (Vec<Finding>, Vec<String>) {
     let mut preflight = Preflight { after, facts, findings: Vec::new(), unknown: Vec::new() };
-    for target in targets {
+    // Why an open pool is not rendered is said of the pool.
+    for target in targets.iter().filter(|target| target.rendered.is_ok() || !open.contains_key(&target.pool)) {
         preflight.target(target, pools.iter().find(|pool| pool.pool == target.pool));
     }
     for pool in pools {
@@ -328,19 +331,21 @@ impl Preflight<'_> {
     /// R-PREFLIGHT-5.
     fn boot_images(&mut self, pool: &str) {
         let status = self.after.configuration.as_deref().and_then(|object| object.status.as_ref());
-        let Some(status) = status else {
-            self.unknown.push(format!(
-                "how old the boot images are that new machines of pool {pool} boot from: there is no status of MachineConfiguration cluster"
-            ));
-            return;
-        };
-        let what = match old_boot_images(status) {
-            Some(OldBootImages::NotUpdated(what) | OldBootImages::TooOld(what)) => what,
-            None => return,
-        };
-        let found = format!("new machines may not reach its new OS: {what}");
-        let evidence = vec!["MachineConfiguration cluster: status.bootImageSkewEnforcementStatus".to_owned()];
-        self.say(Code::BootImage, pool, found, "update the boot images first", evidence);
+        let age = status.map_or_else(
+            || BootImages::Unknown("there is no status of MachineConfiguration cluster".to_owned()),
+            age_of_boot_images,
+        );
+        match age {
+            BootImages::Accepted => {}
+            BootImages::Unknown(why) => self
+                .unknown
+                .push(format!("how old the boot images are that new machines of pool {pool} boot from: {why}")),
+            BootImages::Old(OldBootImages::NotUpdated(what) | OldBootImages::TooOld(what)) => {
+                let found = format!("new machines may not reach its new OS: {what}");
+                let evidence = vec!["MachineConfiguration cluster: status.bootImageSkewEnforcementStatus".to_owned()];
+                self.say(Code::BootImage, pool, found, "update the boot images first", evidence);
+            }
+        }
     }
 
     /// All of them where nodes enter the OS, else those that they do not have yet.

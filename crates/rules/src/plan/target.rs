@@ -78,6 +78,8 @@ pub(super) struct PoolTarget {
     pub(super) differences: Result<Vec<Difference>, String>,
     /// In image mode, where the image comes from.
     pub(super) image: Option<String>,
+    /// Whether an image is built first.
+    pub(super) builds: bool,
     /// Why no image can be built, if none can (R-TARGET-5).
     pub(super) refused: Option<Refused>,
 }
@@ -127,11 +129,13 @@ pub(super) fn targets(before: &World, after: &mut World, facts: &Facts) -> Vec<P
         };
         let mut target = target(before, after, (was, &pool), &old, made, because);
         target.refused = target.rendered.as_ref().ok().and_then(|_| refused(before, after, name, programs));
-        target.image = match (&target.refused, &target.rendered) {
-            (Some(refused), _) => Some(format!("no image can be built: {}", refused.why)),
+        let source = match (&target.refused, &target.rendered) {
+            (Some(refused), _) => Some(Source::said(format!("no image can be built: {}", refused.why))),
             (None, Ok(rendered)) => image(after, name, &rendered.config),
             (None, Err(_)) => None,
         };
+        target.builds = source.as_ref().is_some_and(|source| source.is_built);
+        target.image = source.map(|source| source.said);
         targets.push(target);
     }
     targets
@@ -213,6 +217,7 @@ fn target(
         unsure,
         differences,
         image: None,
+        builds: false,
         refused: None,
     }
 }
@@ -348,19 +353,35 @@ fn build_plan(
     Some((config.clone(), target, plan))
 }
 
+/// Where the image of a pool in image mode comes from.
+struct Source {
+    said: String,
+    /// Whether it is built first.
+    is_built: bool,
+}
+
+impl Source {
+    fn said(said: String) -> Self {
+        Self { said, is_built: false }
+    }
+}
+
 /// Gives the world the image that a pool in image mode gets; says where it comes from (R-TARGET-4).
-fn image(after: &mut World, pool: &str, rendered: &MachineConfig) -> Option<String> {
-    let first = || "an image is built on it first, and no node goes before it is there".to_owned();
+fn image(after: &mut World, pool: &str, rendered: &MachineConfig) -> Option<Source> {
+    let first = || Source {
+        said: "an image is built on it first, and no node goes before it is there".to_owned(),
+        is_built: true,
+    };
     let Some((config, target, plan)) = build_plan(after, pool, rendered) else {
         let is_layered = after.os_configs.iter().any(|config| config.spec.machine_config_pool.name == pool);
         return is_layered.then(first);
     };
     let name = target.metadata.name.clone().unwrap_or_default();
-    let used = || format!("the image of MachineOSBuild {name} is used, unless its registry has lost it");
+    let used = || Source::said(format!("the image of MachineOSBuild {name} is used, unless its registry has lost it"));
     Some(match plan {
-        build::Plan::Seed => "the pre-built image is used".to_owned(),
+        build::Plan::Seed => Source::said("the pre-built image is used".to_owned()),
         build::Plan::Wait(build::Waiting::InEffect(_)) => used(),
-        build::Plan::Wait(waiting) => waiting.to_string(),
+        build::Plan::Wait(waiting) => Source::said(waiting.to_string()),
         build::Plan::Adopt { .. } => {
             match after.os_builds.iter().find(|build| build.metadata.name == target.metadata.name) {
                 Some(build) if State::of(build) == State::Succeeded => {
@@ -368,12 +389,15 @@ fn image(after: &mut World, pool: &str, rendered: &MachineConfig) -> Option<Stri
                     in_effect(after, config, build);
                     used()
                 }
-                _ => first(),
+                // It has its copies of the Secrets.
+                _ => Source { is_built: false, ..first() },
             }
         }
         build::Plan::UseAgain { image, .. } => {
             in_effect(after, config, succeeded(target, image));
-            "the image in effect is used again, unless its registry has lost it: only files and units change".to_owned()
+            let said =
+                "the image in effect is used again, unless its registry has lost it: only files and units change";
+            Source::said(said.to_owned())
         }
         build::Plan::Ask { .. } | build::Plan::Build { .. } => {
             let (of, from) = (config.metadata.name, rendered.metadata.name.as_ref());

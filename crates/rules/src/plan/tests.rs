@@ -4,6 +4,7 @@ mod findings;
 mod forecast;
 mod image_mode;
 mod moves;
+mod notes;
 mod open;
 mod schema;
 mod update;

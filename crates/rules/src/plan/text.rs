@@ -79,7 +79,7 @@ pub fn summary(plan: &Plan) -> String {
     }
     let waiting = waiting(plan);
     let mut said = going(plan, !waiting.is_empty());
-    let unknown = plan.acting().filter(|node| node.effect.is_err()).count();
+    let unknown = plan.acting().filter(|node| node.effect.is_err()).count() + plan.unseen;
     let missing = plan.missing.iter().map(String::as_str);
     let pools: Vec<&str> = plan.unknown_pools().map(|pool| pool.pool.as_str()).chain(missing).collect();
     let of_nodes = (unknown > 0).then(|| Count(unknown, "node").to_string());
@@ -251,6 +251,8 @@ fn of_nodes(pool: &PoolPlan) -> String {
     }
     if groups.is_empty() {
         return match nodes.len() {
+            // What they stay on may not be what they are to have.
+            _ if pool.unrendered => String::new(),
             0 => String::new(),
             1 => "  1 node stays as it is\n".to_owned(),
             more => format!("  {more} nodes stay as they are\n"),

@@ -201,7 +201,8 @@ pub fn bootstrap(view: &ImageView<'_>) -> Result<(Vec<MachineConfig>, Vec<ImageW
     Ok((made.into_iter().map(one).collect(), warnings))
 }
 
-fn generated_name(pool: &str) -> String {
+/// Name of what is generated for registries of a pool.
+pub(crate) fn generated_name(pool: &str) -> String {
     format!("99-{pool}-generated-registries")
 }
 

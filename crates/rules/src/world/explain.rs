@@ -406,7 +406,8 @@ impl<'a> Views<'a> {
             built_on: built_on(self.world, pool),
             pinned: pinned(self.world, pool.object),
             unseen: self.unseen(pool, nodes.len()),
-            left_out: self.some_left_out(pool, nodes.len()),
+            // Files with none of its nodes are told by `unseen`.
+            left_out: Unknown::of_nodes(self.world, pool, nodes.len()).filter(|_| !nodes.is_empty()),
             nodes: names(&nodes),
             unavailable: names(&room.unavailable),
             max_unavailable: max.map_err(|error| error.to_string()),
@@ -430,14 +431,6 @@ impl<'a> Views<'a> {
             true => Some(text::UNSEEN),
             false => (held == 0 && counted > 0).then_some(text::NONE_OF_IT),
         }
-    }
-
-    /// R-EXPLAIN-11.
-    fn some_left_out(&self, pool: &PoolView<'a>, held: usize) -> Option<Unknown> {
-        let counted = pool.object.status.as_ref().map_or(0, |status| status.machine_count);
-        let counted = usize::try_from(counted).unwrap_or_default();
-        let is_some = !self.world.whole && held > 0 && held < counted;
-        is_some.then(|| Unknown::Nodes { pool: pool.name.to_owned(), held, counted })
     }
 
     /// What is still to happen in a pool.

@@ -65,7 +65,7 @@ const NO_LOGINS: &str = "{}";
 const NEWEST: ReleaseVersion = ReleaseVersion { major: u32::MAX, minor: 0 };
 
 /// The object that registries are generated from.
-const IMAGE: &str = "Image.config.openshift.io cluster";
+pub(crate) const IMAGE: &str = "Image.config.openshift.io cluster";
 
 /// The templates of a release.
 #[derive(Clone, Debug, Default, PartialEq)]

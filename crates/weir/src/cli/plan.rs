@@ -7,8 +7,11 @@ use crate::{exit::Outcome, rollout_objects};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use jiff::Timestamp;
-use std::{path::PathBuf, str::FromStr};
-use weir_api::kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP};
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+use weir_api::{
+    keys::names::OPERATOR_NAMESPACE,
+    kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
+};
 use weir_distro::Profile;
 use weir_manifests::{Kind, Rule, Want};
 use weir_rules::{
@@ -99,6 +102,17 @@ struct StreamOf {
     stream: String,
 }
 
+/// What the command line asks for.
+struct Given {
+    changes: Vec<Change>,
+    /// Secrets of the operator's namespace that are applied with it.
+    secrets: Vec<String>,
+    /// What is not known of objects among the files that are no changes here.
+    passed_over: Option<String>,
+}
+
+const SECRET: Kind<'static> = ("", "Secret");
+
 /// Kinds that a change may be about, with their short names as in kubectl.
 const KINDS: [(Kind<'static>, &str); 17] = [
     ((MACHINE_CONFIG_GROUP, "MachineConfig"), "mc"),
@@ -124,7 +138,7 @@ const KINDS: [(Kind<'static>, &str); 17] = [
 /// the gates that are on, or is in the templates of a release, such as what becomes of the pull secret.
 const OF_OTHERS: [(Kind<'static>, &str); 8] = [
     (("", "Node"), "no"),
-    (("", "Secret"), ""),
+    (SECRET, ""),
     ((CONFIG_GROUP, "FeatureGate"), ""),
     ((CONFIG_GROUP, "ClusterVersion"), ""),
     ((CONFIG_GROUP, "Infrastructure"), ""),
@@ -191,12 +205,13 @@ impl Plan {
         if self.files.iter().chain(&self.from).filter(|path| path.as_os_str() == "-").count() > 1 {
             bail!("standard input can be read once: give - to --filename or to --from");
         }
-        let (changes, passed_over) = self.changes()?;
-        let (world, unknown) = self.world()?;
+        let Given { changes, secrets: brought, passed_over } = self.changes()?;
+        let (world, unknown, mut secrets) = self.world(&changes)?;
+        secrets.extend(brought.into_iter().map(|name| (name, true)));
         let unknown = unknown.into_iter().chain(passed_over);
         let world = World { profile: self.distribution, ..world };
         let accepted = self.accept.iter().copied().collect();
-        let facts = Facts { accepted, unknown: unknown.collect(), ..Facts::default() };
+        let facts = Facts { accepted, secrets, unknown: unknown.collect(), ..Facts::default() };
         let plan = match self.release.is_some() || self.images {
             true => runtime()?.block_on(self.with_images(world, changes, facts))?,
             false => plan::plan(&world, &changes, &facts, Timestamp::now())?,
@@ -235,22 +250,32 @@ impl Plan {
         images::planned(&images, &world, &changes, facts, self.images, Timestamp::now()).await
     }
 
-    /// What the cluster is like, and what is not known of it.
-    fn world(&self) -> Result<(World, Option<String>)> {
+    /// What the cluster is like, what is not known of it, and which of the Secrets that images are built with it has.
+    fn world(&self, changes: &[Change]) -> Result<(World, Option<String>, BTreeMap<String, bool>)> {
         if !self.from.is_empty() {
-            return Ok((rollout_objects::everything_of_files(&self.from)?, None));
+            return Ok((rollout_objects::everything_of_files(&self.from)?, None, BTreeMap::new()));
         }
-        runtime()?
-            .block_on(async { rollout_objects::everything_of_cluster(&self.cluster.connect("plan").await?).await })
+        runtime()?.block_on(async {
+            let client = self.cluster.connect("plan").await?;
+            let (world, unknown) = rollout_objects::everything_of_cluster(&client).await?;
+            let secrets = rollout_objects::secrets_of_cluster(&client, plan::secrets(&world, changes)).await;
+            Ok((world, unknown, secrets))
+        })
     }
 
-    /// The changes, and what is not known of objects among the files that are no changes here.
-    fn changes(&self) -> Result<(Vec<Change>, Option<String>)> {
-        let (mut changes, mut others) = (Vec::new(), Vec::new());
+    /// What the command line asks for.
+    fn changes(&self) -> Result<Given> {
+        let (mut changes, mut others, mut secrets) = (Vec::new(), Vec::new(), Vec::new());
         if !self.files.is_empty() {
             let wants: Vec<Want<'_>> = KINDS.iter().map(|(kind, _)| Want::all(*kind)).collect();
+            let wants: Vec<Want<'_>> = wants.into_iter().chain([Want::all(SECRET)]).collect();
             let read = weir_manifests::read(&self.files, Rule::Objects(&wants));
             let seen = read.each(|manifest| {
+                if (manifest.group(), manifest.kind()) == SECRET {
+                    let is_ours = manifest.object["metadata"]["namespace"] == OPERATOR_NAMESPACE;
+                    secrets.extend(is_ours.then(|| manifest.name().to_owned()));
+                    return anyhow::Ok(());
+                }
                 changes.push(Change::Apply(manifest.object));
                 anyhow::Ok(())
             })?;
@@ -277,7 +302,8 @@ impl Plan {
                 "what {what} will do is not planned: others write what follows from it, or it is in the release's templates"
             );
         }
-        Ok((changes, (!what.is_empty()).then(|| format!("what {what} will do: it is not planned"))))
+        let passed_over = (!what.is_empty()).then(|| format!("what {what} will do: it is not planned"));
+        Ok(Given { changes, secrets, passed_over })
     }
 }
 

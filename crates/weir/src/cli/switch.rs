@@ -59,8 +59,9 @@ impl Switch {
         let world = World { profile: self.distribution, ..world };
         let now = Timestamp::now();
         let change = Change::Stream { pool: self.pool.clone(), stream: self.stream.clone() };
+        let secrets = rollout_objects::secrets_of_cluster(&client, plan::secrets(&world, &[])).await;
         let accepted = self.accept.iter().copied().collect();
-        let facts = Facts { accepted, unknown: unknown.into_iter().collect(), ..Facts::default() };
+        let facts = Facts { accepted, secrets, unknown: unknown.into_iter().collect(), ..Facts::default() };
         let plan = plan::plan(&world, &[change], &facts, now)?;
         let text = match self.output {
             Some(output) => output.write(&self.data(&plan))?,

@@ -15,7 +15,7 @@ use weir_rules::operator::install::{Install, Manifest, Operands, REPLICAS, Watch
 fn install() -> Install<'static> {
     static WATCHED: LazyLock<WatchedBy> = LazyLock::new(|| Cluster::default().watched());
     Install {
-        image: "registry.example.com/weir@sha256:1",
+        image: "registry.example.com/weir@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
         replicas: REPLICAS,
         monitoring: true,
         prune_rendered: None,

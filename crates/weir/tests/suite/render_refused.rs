@@ -97,6 +97,7 @@ fn configs() -> Result<()> {
     ];
     for (spec, said) in cases {
         let output = render(cluster(&spec).to_string().as_bytes(), &["-o", "json"])?;
+        let said = said.replace('\n', "\\n");
         assert_eq!(String::from_utf8(output.stderr)?, format!("error: pool worker: {said}\n"), "{spec}");
         assert_eq!(output.status.code(), Some(1), "{spec}");
         let printed: Value = serde_json::from_slice(&output.stdout)?;

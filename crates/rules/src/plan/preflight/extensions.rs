@@ -37,11 +37,11 @@ impl Preflight<'_> {
         if wanted.is_empty() {
             return;
         }
-        let os = if changes_image { "its new OS" } else { "its OS" };
+        let (has, os) = if changes_image { ("has", "its new OS") } else { ("gets", "its OS") };
         let Some(why) = self.packages(target, (os, &wanted), image) else { return };
         let wanted = wanted.join(", ");
         let found =
-            format!("it gets the extensions {wanted}, and whether those of {os} include them is not known: {why}");
+            format!("it {has} the extensions {wanted}, and whether those of {os} include them is not known: {why}");
         let evidence = seen_in(image);
         self.say(Code::Extensions, &target.pool, found, "look into the packages of the extensions image", evidence);
     }

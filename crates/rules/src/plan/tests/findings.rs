@@ -254,6 +254,54 @@ fn boot_images_that_are_too_old() {
     }
 }
 
+/// Without a record nobody knows what new machines boot from.
+#[test]
+fn boot_images_of_an_unknown_age_are_said_to_be_so_and_silence_is_for_those_that_are_new_enough() {
+    let automatic = |version: &str, progressing: Option<&str>| {
+        let conditions: Vec<Json> = progressing
+            .map(|status| json!({"type": "BootImageUpdateProgressing", "status": status, "lastTransitionTime": null, "message": "", "reason": ""}))
+            .into_iter()
+            .collect();
+        json!({"conditions": conditions, "bootImageSkewEnforcementStatus": {"mode": "Automatic", "automatic": {"ocpVersion": version}}})
+    };
+    let manual = |version: &str| {
+        let given = json!({"mode": "OCPVersion", "ocpVersion": version});
+        json!({"bootImageSkewEnforcementStatus": {"mode": "Manual", "manual": given}})
+    };
+    for (status, wanted) in [
+        (json!({}), "has no bootImageSkewEnforcementStatus"),
+        (
+            json!({"bootImageSkewEnforcementStatus": {"mode": "None"}}),
+            "in mode None of boot image skew enforcement none is recorded",
+        ),
+        (
+            automatic("4.12.0", None),
+            "4.12.0 is recorded, which is too old, and nothing says whether they are being updated",
+        ),
+        (automatic("4.12.0", Some("True")), "4.12.0 is recorded, which is too old, and they are being updated"),
+        (automatic("4.12.0", Some("False")), "finding"),
+        (automatic("4.19.0", None), ""),
+        (automatic("4.19.0", Some("True")), ""),
+        (manual("odd"), "the recorded version \"odd\" cannot be read"),
+        (manual(""), "names no version"),
+        (manual("4.19.0"), ""),
+    ] {
+        let mut world = at_rest();
+        let mut object = MachineConfiguration::named("cluster", serde_json::from_value(json!({})).unwrap());
+        object.status = Some(serde_json::from_value(status.clone()).unwrap());
+        world.put(object.into());
+        let found = with(&world, &[to_el_10()]);
+        let said: Vec<&String> =
+            found.plan.unknown.iter().filter(|said| said.starts_with("how old the boot images")).collect();
+        match wanted {
+            "" | "finding" => assert!(said.is_empty(), "{status}: {said:?}"),
+            // Pools `worker` and `infra` change their OS.
+            wanted => assert!(said.len() == 2 && said.iter().all(|said| said.contains(wanted)), "{status}: {said:?}"),
+        }
+        assert_eq!(found.has(Code::BootImage), wanted == "finding", "{status}");
+    }
+}
+
 /// An image that a MachineConfig brings has no stream by name: only its labels say whether it has runc.
 #[test]
 fn runc_in_an_image_that_only_its_labels_describe() {

@@ -142,3 +142,37 @@ fn nodes_wait_for_an_image_whose_build_failed() {
     let turns: Vec<&Turn> = worker.nodes.iter().flatten().map(|node| &node.turn).collect();
     assert!(turns.iter().all(|turn| matches!(turn, Turn::Waits(_))), "{turns:?}");
 }
+
+/// Status says that no image is built; a plan must not promise reboots.
+#[test]
+fn no_node_goes_while_the_secret_to_push_with_is_missing() {
+    let given = Change::Apply(os_config("FROM configs AS final\n"));
+    assert_eq!(secrets(&released(), std::slice::from_ref(&given)), ["push".to_owned()].into());
+    let with = |world: &World, secrets: &[(&str, bool)]| {
+        let secrets = secrets.iter().map(|(name, there)| ((*name).to_owned(), *there)).collect();
+        plan(world, std::slice::from_ref(&given), &Facts { secrets, ..Facts::default() }, now()).unwrap()
+    };
+    let missing = with(&released(), &[("push", false)]);
+    assert_eq!((order(&missing).as_str(), missing.is_inhibited()), ("", true), "{}", text(&missing));
+    let said = missing.findings.iter().find(|finding| finding.code == Code::Build).unwrap();
+    let why = "there is no Secret \"push\" in namespace openshift-machine-config-operator: make it there";
+    assert!(said.found.contains(why), "{}", said.found);
+    assert!(image_of(&missing).contains(why), "{}", image_of(&missing));
+    let there = with(&released(), &[("push", true)]);
+    let says = |plan: &Plan| plan.unknown.iter().filter(|said| said.starts_with("whether Secret push of")).count();
+    assert_eq!((order(&there).as_str(), says(&there)), ("a b c", 0));
+    // Files hold no Secrets.
+    let unknown = with(&released(), &[]);
+    assert_eq!(
+        (order(&unknown).as_str(), says(&unknown), codes(&unknown).len()),
+        ("a b c", 1, 0),
+        "{}",
+        text(&unknown)
+    );
+    // Without a build none is needed.
+    let facts = Facts { secrets: [("push".to_owned(), false)].into(), ..Facts::default() };
+    for changes in [vec![], vec![motd("a")]] {
+        let plan = plan(&layered(), &changes, &facts, now()).unwrap();
+        assert!(!codes(&plan).contains(&"R-PLAN-BUILD") && says(&plan) == 0, "{}", text(&plan));
+    }
+}

@@ -180,3 +180,108 @@ fn files_without_a_machine_configuration_say_that_policies_are_not_known() {
     world.whole = true;
     assert!(!said(&world).contains("policy"), "{}", said(&world));
 }
+
+/// The files lack the object, not the cluster.
+#[test]
+fn pools_are_open_without_the_streams_and_features_that_decide_about_them() {
+    let whole = || at_rest_with(features());
+    let without = |change: &dyn Fn(&mut World)| {
+        let mut world = World { whole: false, ..whole() };
+        change(&mut world);
+        world
+    };
+    for (world, why) in [
+        (without(&|world| world.streams = None), "there is no OSImageStream among the files"),
+        (
+            without(&|world| (world.streams, world.feature_gate, world.controller_config) = (None, None, None)),
+            "neither a ControllerConfig nor an OSImageStream is among the files",
+        ),
+    ] {
+        for changes in [vec![], vec![motd("x")]] {
+            let plan = planned(&world, &changes);
+            assert_eq!(open(&plan), ["infra", "master", "worker"], "{}", text(&plan));
+            assert_eq!(plan.unknown, [format!("what pools infra, master, worker are rendered to: {why}")]);
+            assert!(plan.findings.is_empty(), "{:?}", plan.findings);
+            let said = text(&plan);
+            assert!(!said.contains(" stay") || !said.contains("as they are"), "{said}");
+        }
+    }
+}
+
+fn mirrors(kind: &str, name: &str, list: &str) -> Json {
+    json!({
+        "apiVersion": "config.openshift.io/v1", "kind": kind, "metadata": {"name": name},
+        "spec": {list: [{"source": format!("{name}.example.com/a"), "mirrors": ["m.example.com/a"]}]},
+    })
+}
+
+/// A cluster with mirrors, and with what is generated from them.
+fn mirrored() -> World {
+    let template = |role: &str| {
+        let files = [
+            ("/etc/containers/registries.conf", "unqualified-search-registries = ['a.example.com']\n"),
+            ("/etc/containers/policy.json", "{\"default\": [{\"type\": \"insecureAcceptAnything\"}]}"),
+            ("/etc/containers/storage.conf", "[storage]\n"),
+        ];
+        let mut spec = file("/etc/base", "b");
+        for (path, text) in files {
+            let one = file(path, text)["config"]["storage"]["files"][0].clone();
+            spec["config"]["storage"]["files"].as_array_mut().unwrap().push(one);
+        }
+        ours("MachineConfig", config(&format!("00-{role}"), role, &spec))
+    };
+    let built_in = |name: &str| {
+        let mut pool = pool(name, &[name]);
+        pool["metadata"]["labels"] = json!({format!("{PREFIX}/mco-built-in"): ""});
+        ours("MachineConfigPool", pool)
+    };
+    let image = || object("config.openshift.io", "Image", json!({"metadata": {"name": "cluster"}}));
+    let given = || {
+        let of_roles = ["master", "worker"].map(|role| [template(role), built_in(role)]);
+        let release = json!({"metadata": {"name": "machine-config-controller"}, "spec": {"releaseImage": "r.example.com/a/release:1"}});
+        let more = [image(), ours("ControllerConfig", release)];
+        features().into_iter().chain(of_roles.into_iter().flatten()).chain(more)
+    };
+    let digests = || {
+        object(
+            "config.openshift.io",
+            "ImageDigestMirrorSet",
+            mirrors("ImageDigestMirrorSet", "d", "imageDigestMirrors"),
+        )
+    };
+    let before = at_rest_with(given());
+    let mut after = before.clone();
+    after.put(digests());
+    super::super::generated::regenerate(&before, &mut after, None, now());
+    let is_made = |config: &&std::sync::Arc<MachineConfig>| {
+        config.metadata.name.as_deref().is_some_and(|name| name.ends_with("-generated-registries"))
+    };
+    let made: Vec<Object> = after.configs.iter().filter(is_made).map(|config| config.as_ref().clone().into()).collect();
+    assert_eq!(made.len(), 2, "{:?}", after.configs.iter().map(|config| &config.metadata.name).collect::<Vec<_>>());
+    at_rest_with(given().chain([digests()]).chain(made))
+}
+
+/// Files without the mirrors that are in force would have them vanish with any other.
+#[test]
+fn pools_are_open_where_registries_have_what_no_object_among_the_files_explains() {
+    let tags = || Change::Apply(mirrors("ImageTagMirrorSet", "t", "imageTagMirrors"));
+    let plan = planned(&mirrored(), &[tags()]);
+    assert!(plan.unknown_pools().next().is_none() && plan.acting().count() > 0, "{}", text(&plan));
+    let mut world = mirrored();
+    world.settings.digest_mirrors.clear();
+    let plan = planned(&world, &[tags()]);
+    assert_eq!(open(&plan), ["infra", "master", "worker"], "{}", text(&plan));
+    assert_eq!(
+        plan.unknown[0],
+        "what pools infra, master, worker are rendered to: MachineConfig 99-master-generated-registries, \
+         99-worker-generated-registries have something that the files do not explain: an object that they were generated from may be left \
+         out of them, which hold no ImageDigestMirrorSet, ImageTagMirrorSet, ImageContentSourcePolicy, ClusterImagePolicy, ImagePolicy"
+    );
+    // A change that brings what is missing explains it.
+    let brought = Change::Apply(mirrors("ImageDigestMirrorSet", "d", "imageDigestMirrors"));
+    assert!(planned(&world, &[brought]).changes_nothing());
+    // What has nothing to do with registries is planned, and in a cluster there is nothing that is left out.
+    assert!(planned(&world, &[motd("x")]).unknown_pools().next().is_none());
+    world.whole = true;
+    assert!(planned(&world, &[tags()]).unknown_pools().next().is_none());
+}

@@ -7,9 +7,11 @@
 //! an update.
 //! R-UPGRADE-4 Boot images that are too old, where that is enforced: older than release 4.13.0, or than OS 9.2 when only
 //! the OS version is known. An unparsable version blocks nothing.
+//! R-UPGRADE-5 How old they are is not known where no version is recorded, where the recorded one cannot be read, and where it is too old and
+//! the cluster has yet to say that it has updated them. That blocks nothing either; a plan says so.
 //!
 //! Source: `pkg/operator/status.go` (Upgradeable) and `pkg/operator/sync.go` (boot image skew) of
-//! github.com/openshift/machine-config-operator; R-UPGRADE-2 and R-UPGRADE-3 are ours.
+//! github.com/openshift/machine-config-operator; R-UPGRADE-2, R-UPGRADE-3 and R-UPGRADE-5 are ours.
 
 use crate::{build::built_on::BuiltOn, stream::catalog::due::retained, view::PoolView};
 use std::{
@@ -117,7 +119,7 @@ const OLDEST_OS: [u32; 2] = [9, 2];
 
 fn boot_images(view: &UpgradeView<'_>) -> Option<Blocked> {
     let status = view.boot_images?.status.as_ref()?;
-    let what = old_boot_images(status)?;
+    let BootImages::Old(what) = age_of_boot_images(status) else { return None };
     let docs = match view.version.split('.').collect::<Vec<_>>()[..] {
         [major, minor, ..] => format!("{major}.{minor}"),
         _ => "latest".to_owned(),
@@ -144,51 +146,75 @@ pub(crate) enum OldBootImages {
     TooOld(String),
 }
 
-/// Whether boot images are older than what is accepted, as far as the cluster records it.
-pub(crate) fn old_boot_images(status: &MachineConfigurationStatus) -> Option<OldBootImages> {
-    let skew = status.boot_image_skew_enforcement_status.as_ref()?;
-    let (release, os) = match skew.mode.as_str() {
+/// How old boot images are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BootImages {
+    /// They are new enough.
+    Accepted,
+    /// They are too old.
+    Old(OldBootImages),
+    /// It is not known, for this reason.
+    Unknown(String),
+}
+
+/// How old boot images are, as far as the cluster records it (R-UPGRADE-4, R-UPGRADE-5).
+pub(crate) fn age_of_boot_images(status: &MachineConfigurationStatus) -> BootImages {
+    let unknown = |why: &str| BootImages::Unknown(why.to_owned());
+    let Some(skew) = &status.boot_image_skew_enforcement_status else {
+        return unknown("MachineConfiguration cluster has no bootImageSkewEnforcementStatus");
+    };
+    let mut unsettled = None;
+    let recorded = match skew.mode.as_str() {
         "Automatic" => {
             let conditions = status.conditions.as_deref().unwrap_or_default();
             if let Some(failed) = find_true(conditions, BOOT_IMAGE_UPDATE_DEGRADED) {
                 let why = format!("boot image controller is degraded: {}", failed.message);
-                return Some(OldBootImages::NotUpdated(why));
+                return BootImages::Old(OldBootImages::NotUpdated(why));
             }
-            if find(conditions, BOOT_IMAGE_UPDATE_PROGRESSING).is_none_or(|c| c.status == TRUE) {
-                return None;
-            }
-            let found = skew.automatic.as_ref()?;
-            (&found.release_version, &found.os_version)
+            unsettled = match find(conditions, BOOT_IMAGE_UPDATE_PROGRESSING) {
+                None => Some("nothing says whether they are being updated"),
+                Some(condition) => (condition.status == TRUE).then_some("they are being updated"),
+            };
+            skew.automatic.as_ref().map(|found| (&found.release_version, &found.os_version))
         }
-        "Manual" => {
-            let given = skew.manual.as_ref()?;
-            (&given.release_version, &given.os_version)
-        }
-        _ => return None,
+        "Manual" => skew.manual.as_ref().map(|given| (&given.release_version, &given.os_version)),
+        mode => return BootImages::Unknown(format!("in mode {mode} of boot image skew enforcement none is recorded")),
     };
     let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    let what = match (filled(release), filled(os)) {
-        (Some(release), _) => old_release(&release)?,
-        (None, Some(os)) => old_os(&os)?,
-        (None, None) => return None,
+    let recorded = recorded.map(|(release, os)| (filled(release), filled(os))).unwrap_or_default();
+    let (version, old) = match recorded {
+        (Some(release), _) => (release.clone(), old_release(&release)),
+        (None, Some(os)) => (os.clone(), old_os(&os)),
+        (None, None) => {
+            return unknown("the bootImageSkewEnforcementStatus of MachineConfiguration cluster names no version");
+        }
     };
-    Some(OldBootImages::TooOld(what))
+    match (old, unsettled) {
+        (None, _) => BootImages::Unknown(format!("the recorded version {version:?} cannot be read")),
+        (Some(None), _) => BootImages::Accepted,
+        (Some(Some(what)), None) => BootImages::Old(OldBootImages::TooOld(what)),
+        (Some(Some(_)), Some(why)) => {
+            BootImages::Unknown(format!("{version} is recorded, which is too old, and {why}"))
+        }
+    }
 }
 
-fn old_release(version: &str) -> Option<String> {
+/// What is too old about a release; absent if nothing is. Absent as a whole if the version cannot be read.
+fn old_release(version: &str) -> Option<Option<String>> {
     let numbers: Option<Vec<u32>> =
         version.split(['-', '+']).next()?.split('.').map(|part| part.parse().ok()).collect();
     let [major, minor, patch] = numbers?.try_into().ok()?;
-    ([major, minor, patch] < OLDEST_RELEASE).then(|| {
+    Some(([major, minor, patch] < OLDEST_RELEASE).then(|| {
         let [a, b, c] = OLDEST_RELEASE;
         format!(
             "the cluster is using OCP boot image version {version}, which is below the minimum required version {a}.{b}.{c}"
         )
-    })
+    }))
 }
 
-/// The OS version inside a boot image's version: `9.6.20250523-0` starts with it, `414.92.202310210434-0` has it in the middle.
-fn old_os(version: &str) -> Option<String> {
+/// As [`old_release`]. The OS version inside a boot image's version: `9.6.20250523-0` starts with it, `414.92.202310210434-0` has it in the
+/// middle.
+fn old_os(version: &str) -> Option<Option<String>> {
     let parts: Vec<&str> = version.split('.').collect();
     let [first, second, third, ..] = parts[..] else { return None };
     let os = match third.split('-').next()?.len() {
@@ -198,13 +224,13 @@ fn old_os(version: &str) -> Option<String> {
     };
     let (major, minor) = os.split_once('.')?;
     let number = [major.parse().ok()?, minor.parse().ok()?];
-    (number < OLDEST_OS).then(|| {
+    Some((number < OLDEST_OS).then(|| {
         let [a, b] = OLDEST_OS;
         format!(
             "the cluster is using RHCOS boot image version {version}(RHEL version: {os}), which is below the minimum \
              required RHEL version {a}.{b}"
         )
-    })
+    }))
 }
 
 impl Blocked {

@@ -47,10 +47,8 @@ impl<'a> Asking<'a> {
 
     /// Whether files hold all nodes that the pool counted.
     fn counted(&mut self, pool: &PoolView<'a>) {
-        let counted = pool.object.status.as_ref().map_or(0, |status| status.machine_count);
-        let (held, counted) = (self.views.nodes_of(pool.name).len(), usize::try_from(counted).unwrap_or_default());
-        if !self.world.whole && held < counted {
-            self.unknown(Unknown::Nodes { pool: pool.name.to_owned(), held, counted });
+        if let Some(unknown) = Unknown::of_nodes(self.world, pool, self.views.nodes_of(pool.name).len()) {
+            self.unknown(unknown);
         }
     }
 

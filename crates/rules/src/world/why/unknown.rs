@@ -5,6 +5,7 @@ use crate::{
     rollout::listed,
     stream::StreamError,
     view::PoolView,
+    world::World,
 };
 use std::fmt;
 use weir_api::keys::names::CLUSTER_OPERATOR;
@@ -177,6 +178,19 @@ impl Unknown {
             }
             _ => None,
         }
+    }
+
+    /// That files hold fewer nodes of a pool than it counted (R-EXPLAIN-11); absent if they hold all.
+    pub(crate) fn of_nodes(world: &World, pool: &PoolView<'_>, held: usize) -> Option<Self> {
+        let counted = pool.object.status.as_ref().map_or(0, |status| status.machine_count);
+        let counted = usize::try_from(counted).unwrap_or_default();
+        (!world.whole && held < counted).then(|| Self::Nodes { pool: pool.name.to_owned(), held, counted })
+    }
+
+    /// Why it is not known, without what it is.
+    pub(crate) fn why(&self) -> String {
+        let said = self.to_string();
+        said.split_once(": ").map_or_else(|| said.clone(), |(_, why)| why.to_owned())
     }
 
     /// The reason in CamelCase.

@@ -170,6 +170,7 @@ mod tests {
         };
         Plan {
             missing: Vec::new(),
+            unseen: 0,
             changes: Vec::new(),
             pools: Vec::new(),
             waves: Vec::new(),
